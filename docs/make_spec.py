@@ -88,8 +88,8 @@ def _diagram(declaration: Any, labels: dict[str, str]) -> str:
     return "\n".join([*lines, rule])
 
 
-def _fenced(text: str, language: str = "text") -> str:
-    return f"```{language}\n{text}\n```"
+def _fenced(text: str) -> str:
+    return f"```text\n{text}\n```"
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

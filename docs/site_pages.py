@@ -24,7 +24,7 @@ from ftwire_tools.commands import ftwire as ftwire_command
 from ftwire_tools.messages.sensitive_fields import category_of
 from ftwire_tools.schemas.changelog import built_in_changes
 from ftwire_tools.schemas.lookup import reachable
-from ftwire_tools.schemas.outline import describe
+from ftwire_tools.schemas.outline import describe, kind_of
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -214,7 +214,7 @@ class WithoutModuleDocstrings(griffe.Extension):
 def protocols_page() -> str:
     """Return the list of all protocols."""
     rows = [
-        f"| [{each.proto_id}]({each.proto_id}.md) | {each.name} | {_kind(each)} | {each.since or FIRST_RELEASE} |"
+        f"| [{each.proto_id}]({each.proto_id}.md) | {each.name} | {kind_of(each)} | {each.since or FIRST_RELEASE} |"
         f" {each.last or ''} |"
         for each in ftwire.registry
     ]
@@ -231,10 +231,6 @@ def protocols_page() -> str:
             "",
         ]
     )
-
-
-def _kind(protocol: Protocol) -> str:
-    return "push" if protocol.is_push else "request"
 
 
 def protocol_page(protocol: Protocol) -> str:

@@ -10,9 +10,11 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.schema``                message definitions in a descriptor pool of their own
 ``ftwire.protocols``             from a protocol's ID or name to its messages
 ``ftwire.body``                  messages from and to protobuf or JSON bytes
+``ftwire.body_check``            which of many bodies are no messages, without making any
 ``ftwire.projection``            the values at a few paths of a body, without the rest
 ``ftwire.frame``                 one frame: header, payload, plain body, message
 ``ftwire.framing``               whole frames at the front of a buffer, and the buffer a stream is received into
+``ftwire.body_columns``          bodies of many frames in columns, without an object a frame
 ``ftwire.stream``                frames out of a live byte stream
 ``ftwire.resync``                frames out of a captured stream, past damage and holes
 ``ftwire.events``                what connections and observers report

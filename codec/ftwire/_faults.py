@@ -12,6 +12,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # undocumente
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftwire._protobuf import is_repeated
+from ftwire._varints import read_varint
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -41,25 +42,13 @@ class _Walk:
     def __init__(self, data: bytes) -> None:
         self.data = data
 
-    def varint(self, at: int, end: int) -> tuple[int, int] | None:
-        """Return a value and the position after it; ``None`` where it does not end in ten bytes, or before ``end``."""
-        value = 0
-        for count in range(10):
-            if at + count >= end:
-                return None
-            byte = self.data[at + count]
-            value |= (byte & 0x7F) << (7 * count)
-            if byte < 0x80:
-                return value, at + count + 1
-        return None
-
     def message(
         self, at: int, end: int, descriptor: Descriptor | None, depth: int, group: int, path: str
     ) -> tuple[int, Fault | None]:
         """Read fields up to ``end``, or to the end of ``group``; return the position after them, or the fault."""
         while at < end:
             start = at
-            read = self.varint(at, end)
+            read = read_varint(self.data, at, end)
             # A tag is a u32: five bytes at most.
             if read is None or read[0] >= 1 << 32 or read[1] - at > 5:
                 return at, Fault(start, f"{path}: the tag of a field is no number of 1 to 5 bytes")
@@ -92,7 +81,7 @@ class _Walk:
         name: str,
     ) -> tuple[int, Fault | None]:
         if wire == VARINT:
-            read = self.varint(at, end)
+            read = read_varint(self.data, at, end)
             if read is None:
                 return at, Fault(start, f"{name}: a number does not end within ten bytes or before its message")
             return read[1], None
@@ -114,7 +103,7 @@ class _Walk:
     def delimited(
         self, start: int, at: int, end: int, field: FieldDescriptor | None, depth: int, name: str
     ) -> tuple[int, Fault | None]:
-        read = self.varint(at, end)
+        read = read_varint(self.data, at, end)
         if read is None:
             return at, Fault(start, f"{name}: its length does not end within ten bytes or before its message")
         length, at = read
@@ -134,7 +123,7 @@ class _Walk:
             return stop, None
         if field.type in _VARINT_TYPES and is_repeated(field):
             while at < stop:
-                item = self.varint(at, stop)
+                item = read_varint(self.data, at, stop)
                 if item is None:
                     return at, Fault(start, f"{name}: a number in the list does not end")
                 at = item[1]

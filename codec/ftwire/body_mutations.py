@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from ftwire._varints import encode_varint
 from ftwire.body import decode_body
 from ftwire.errors import WireError
 from ftwire.frame_mutations import MutationKind, NamedMutation, flip_bit
@@ -100,13 +101,3 @@ def _places(message: Any, choices_of: Callable[[Any], tuple[Any, ...]]) -> Itera
         if field.cpp_type == field.CPPTYPE_MESSAGE:
             for each in value if is_repeated(field) else [value]:
                 yield from _places(each, choices_of)
-
-
-def encode_varint(value: int) -> bytes:
-    """Return an integer of 0 and above as protobuf writes it: seven bits a byte, the lowest first."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

@@ -39,6 +39,7 @@ never on the sentence.
 
 from __future__ import annotations
 
+import copyreg
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ __all__ = [
 
 class WireError(Exception):
     """The root: every error ftwire raises on account of its input."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # BaseException's calls the class with its positional arguments only, which fails where facts are given by name:
+        # a process pool would break, or wait for ever, instead of raising the error.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class HeaderError(WireError):

@@ -113,6 +113,10 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         self.frame_types: Final[dict[int, FrameType]] = _FrameTypes(self)
         """The first eight bytes of a header, as a number, to the frame type; ``ValueError`` without magic."""
 
+    def __reduce__(self) -> tuple[type[MessageClasses], tuple[Role, Registry]]:
+        # Frames are copied and sent to other processes, where the classes are made again.
+        return MessageClasses, (self.sender, self.registry)
+
     def __missing__(self, proto_id: int) -> type[Message] | None:
         protocol = self.registry.get(proto_id)
         if protocol is None:
@@ -171,6 +175,9 @@ class FrameType:
         self.body_class: type[Message] | None = None
         """See ``BaseFrame.body_class``, once learnt."""
         self.is_learnt = False
+
+    def __reduce__(self) -> tuple[type[FrameType], tuple[int, int, int, MessageClasses]]:
+        return FrameType, (self.proto_id, self.body_format, self.version, self.classes)
 
     def learn(self) -> None:
         """Look the message class up, and set ``parse`` to its parser where one call of that is enough."""
@@ -468,6 +475,11 @@ class BadFrame(Frame):
         self.error = error
         if isinstance(error, DigestError) and error.frame is None:
             error.frame = self
+
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        # A copy is made of all slots but ``body``, which is refused.
+        names = ("packed_header", "payload", "frame_type", "encryption", "_message", "error")
+        return None, {name: getattr(self, name) for name in names}
 
     @property
     def body(self) -> bytes:  # type: ignore[override]  # a slot in Frame, refused here

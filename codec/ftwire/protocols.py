@@ -110,6 +110,10 @@ class Registry:
         self.requests = _Classes(self, is_request=True)
         self.responses = _Classes(self, is_request=False)
 
+    def __reduce__(self) -> str | tuple[type[Registry], tuple[Schema, ...]]:
+        # The built-in one is itself wherever it is unpickled, so that classes of messages stay the same.
+        return "registry" if self is registry else (Registry, self._given)
+
     @property
     def _schemas(self) -> tuple[Schema, ...]:
         if not self._given:

@@ -74,6 +74,9 @@ class Schema:
         self._lock = RLock()  # the pool of protobuf 3.20, which is written in Python, has none
         self._rows_by_id: dict[int, list[ProtocolRow]] = {}
 
+    def __reduce__(self) -> str | tuple[type[Schema], tuple[object, ...]]:
+        return Schema, (self._data, self._files, self._rows)
+
     @classmethod
     def from_descriptor_set(cls, data: bytes, ids: Mapping[int, str] | None = None) -> Schema:
         """Load a serialized ``FileDescriptorSet``, e.g. ``protoc --include_imports --descriptor_set_out``.
@@ -218,6 +221,9 @@ class _Builtin(Schema):
         self._slices = 0
         self._ids: frozenset[int] = frozenset()
         """Every protocol ID, once one was asked for that is not among them."""
+
+    def __reduce__(self) -> str:
+        return "schema"
 
     def _slice(self, offset: int, length: int) -> bytes:
         self._slices += 1

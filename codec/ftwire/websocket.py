@@ -242,6 +242,9 @@ class BadEnvelope(Envelope):
         self._message = None
         self.error = error
 
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        return None, {name: getattr(self, name) for name in ("_fields", "payload", "_classes", "_message", "error")}
+
     @property
     def body(self) -> bytes:  # type: ignore[override]  # a slot in BaseFrame, refused here
         """Raise ``error``."""

@@ -248,13 +248,9 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         if length <= 0:
             return
         yield from self._read_all()
-        buffer = self.buffer
-        buffer.join()
+        buffer, frame = self.buffer, self._begun()
         held = len(buffer)
-        frame = None
-        if self._phase is _Phase.FRAMES and held:
-            frame = _measure(buffer.data, buffer.start, self.classes.sender, self._max_message)
-        if isinstance(frame, _Frame) and held + length <= frame.header + frame.length:
+        if frame is not None and held + length <= frame.header + frame.length:
             # The missing bytes are within one frame, and where that ends is known: still in step.
             self._lose()
             self._pass = frame.header + frame.length - held
@@ -269,6 +265,15 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         self._pass_over(length)
         self._missing += length
 
+    def _begun(self) -> _Frame | None:
+        """Return the frame that the bytes held begin with, where its length is known."""
+        buffer = self.buffer
+        buffer.join()
+        if self._phase is not _Phase.FRAMES or not len(buffer):
+            return None
+        frame = _measure(buffer.data, buffer.start, self.classes.sender, self._max_message)
+        return frame if isinstance(frame, _Frame) else None
+
     @property
     def memory(self) -> int:
         """Bytes of memory, about, that is held for messages to come."""
@@ -277,13 +282,9 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
 
     def give_up(self, error: WireError) -> Iterator[Envelope | UndecodedBytes]:
         """Pass over the bytes that wait for the rest of their message, for this reason; return what that leaves."""
-        buffer = self.buffer
-        buffer.join()
+        buffer, frame = self.buffer, self._begun()
         held = len(buffer)
-        frame = None
-        if self._phase is _Phase.FRAMES and held:
-            frame = _measure(buffer.data, buffer.start, self.classes.sender, self._max_message)
-        if isinstance(frame, _Frame):
+        if frame is not None:
             # Still in step: where the frame ends is known.
             self._pass = frame.header + frame.length - held
         elif held:

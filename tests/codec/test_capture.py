@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -534,3 +535,12 @@ class TestKeptBytes:
             assert (only.conversation.number, only.from_start, only.reason) == (0, True, CloseReason.FIN)
             assert (only.conversation.client, only.sizes) == (str(CLIENT), (len(header), 0))
             assert only.resemblance == '"FT" and protocol ID 3008 (Qot_GetRT) in big-endian order'
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [(io.StringIO("text"), "open its file with mode 'rb'"), (None, "here is NoneType"), ([b"", 5], "here is int")],
+)
+def test_what_cannot_be_a_capture_is_refused_at_once(source: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        ftwire.read(source)

@@ -21,6 +21,7 @@ from ftwire.websocket import Envelope
 from support.captures import CLIENT, SERVER, START, packets, pcap_of, session
 from support.pcap_model import RST, SYN, A, B, frame
 from support.places import ROOT
+from support.work import peak
 
 MIB = 1 << 20
 MSS = 8000
@@ -214,16 +215,6 @@ def test_bytes_behind_the_end_of_a_conversation_are_counted(ours: bool) -> None:
 # --- what else a file may fill ------------------------------------------------------------------------------------
 
 
-def used_by(run: Callable[[], object]) -> int:
-    gc.collect()
-    tracemalloc.start()
-    try:
-        run()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 def interfaces(count: int) -> Iterator[bytes]:
     writer = PcapngWriter()
     yield writer.section()
@@ -240,7 +231,7 @@ def drain(chunks: Iterator[bytes]) -> None:
 
 
 def test_interfaces_without_end() -> None:
-    few, many = (used_by(partial(drain, interfaces(count))) for count in (17_000, 50_000))
+    few, many = (peak(partial(drain, interfaces(count))) for count in (17_000, 50_000))
     assert many < few + MIB // 4
 
 

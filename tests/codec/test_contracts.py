@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -28,6 +27,7 @@ from ftwire.strategies import (
     segment_schedules,
 )
 from ftwire.websocket_resync import WebSocketResyncDecoder
+from support.command import FTWIRE
 from support.contracts import AES, CONTRACTS, IV, MAX_BODY, classes, key, seeds
 from support.places import ROOT
 
@@ -57,7 +57,7 @@ def test_what_fuzzing_found_worth_keeping(name: str) -> None:
 def test_dump_as_a_process(mutation: Mutation) -> None:
     """Whatever the capture, the exit code is a documented one, and no traceback is printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "ftwire_tools.cli", "dump", "--json", "-"],
+        [*FTWIRE, "dump", "--json", "-"],
         input=mutation.data, capture_output=True, check=False, timeout=100,
     )  # fmt: skip
     assert done.returncode in (0, 1, 3), done.stderr

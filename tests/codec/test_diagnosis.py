@@ -286,7 +286,7 @@ def with_wrong_digest(body: bytes, body_format: int = 0) -> bytes:
     return b"FT" + struct.pack("<IBBII", 3008, body_format, 0, 2, len(body)) + b"\x12\x34" * 10 + bytes(8) + body
 
 
-@pytest.mark.parametrize(("name", "data"), hostile(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "data"), list(hostile()), ids=lambda value: value if isinstance(value, str) else "")
 def test_a_search_in_vain_ends_in_bounded_work(name: str, data: bytes) -> None:
     session = ConversationChecker(alone=True)
     pieces = list(session.read(data))

@@ -293,16 +293,16 @@ def reasons(items: list[Frame | UndecodedBytes]) -> list[object]:
     ]
 
 
-def spoilt(serial: int = 9, body: bytes | None = None) -> bytes:
+def spoilt(body: bytes | None = None) -> bytes:
     """A frame whose digest is wrong."""
-    raw = bytearray((response(serial=serial) if body is None else response(serial=serial, body=body)).encode())
+    raw = bytearray(response(serial=9, body=body).encode())
     raw[20] ^= 1
     return bytes(raw)
 
 
-def lying(length: int, serial: int = 9) -> bytes:
+def lying(length: int) -> bytes:
     """A header that claims this many bytes."""
-    return response(serial=serial).encode()[:12] + struct.pack("<I", length) + bytes(28)
+    return response(serial=9).encode()[:12] + struct.pack("<I", length) + bytes(28)
 
 
 def test_a_gap_comes_as_soon_as_the_next_frame_does() -> None:

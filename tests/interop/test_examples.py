@@ -18,6 +18,7 @@ import pytest
 
 from fixtures.make_vectors import GROUPS
 from ftwire.frame import encode_frame
+from support.command import FTWIRE
 from support.places import ROOT
 from support.programs import absent, require
 from support.vector_program import answer, cipher_of
@@ -64,7 +65,7 @@ def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     place, test = build(request.param, tmp_path_factory.mktemp("example"))
 
     def run(*options: str | Path) -> list[dict[str, Any]]:
-        words = [sys.executable, "-m", "ftwire_tools.cli", *shlex.split(test)[1:], "--timeout", "60", "--json"]
+        words = [*FTWIRE, *shlex.split(test)[1:], "--timeout", "60", "--json"]
         done = subprocess.run([*words, *options], cwd=place, capture_output=True, text=True, check=False)
         assert done.stderr == ""
         *results, _ = map(json.loads, done.stdout.splitlines())

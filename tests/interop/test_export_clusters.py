@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from ftwire_tools.export.engines import run_here
 from ftwire_tools.export.progress_report import ExportProgress
 from ftwire_tools.export.task import ExportSettings, Task, task_for
 from ftwire_tools.synthetic.day import Plan, write_capture
+from support.command import FTWIRE
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -56,7 +56,7 @@ def files_of(out: Path) -> dict[str, bytes]:
 
 
 def run(inputs: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ftwire_tools.cli", "export", str(inputs), "-o", str(out), "--json", *options]
+    command = [*FTWIRE, "export", str(inputs), "-o", str(out), "--json", *options]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from typing import Any
 import pytest
 
 from interop.peers import Peer, command, environment, python
+from support.command import FTWIRE
 
-FTWIRE = [sys.executable, "-m", "ftwire_tools.cli", "fuzz", "client"]
+FUZZ = [*FTWIRE, "fuzz", "client"]
 AGAIN = Path(__file__).resolve().parent / "clients" / "python_again.py"
 RUNS = 4
 
@@ -29,7 +29,7 @@ def free_port() -> str:
 def fuzz(name: str, port: str, program: list[str], *words: str) -> tuple[int, list[dict[str, Any]]]:
     line = " ".join(program)
     done = subprocess.run(
-        [*FTWIRE, "--listen", port, "--command", line, "--json", *words],
+        [*FUZZ, "--listen", port, "--command", line, "--json", *words],
         env=environment(name),
         capture_output=True,
         text=True,

@@ -12,11 +12,12 @@ import sys
 import time
 from pathlib import Path
 
+from support.command import read_until, started
+
 SECONDS = float(os.environ.get("FTWIRE_LOAD_SECONDS", "10"))
 CLIENTS = 128
 GROWTH_MIB = 8
 CODES = ["HK.00700", "HK.09988", "HK.00005", "US.AAPL", "US.TSLA"]
-PROGRAM = "from ftwire_tools.cli import main; main()"
 
 
 def resident(pid: int) -> float:
@@ -28,23 +29,10 @@ def resident(pid: int) -> float:
 
 
 def test_128_clients_at_top_speed() -> None:
-    words = [
-        sys.executable,
-        "-c",
-        PROGRAM,
-        "serve",
-        "--synthetic",
-        "--hours",
-        "always",
-        "--topspeed",
-        "--port",
-        "0",
-        "--log-json",
-    ]
-    gateway = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-    try:
-        assert gateway.stderr is not None
-        port = json.loads(gateway.stderr.readline())["port"]
+    words = ["serve", "--synthetic", "--hours", "always", "--topspeed", "--port", "0", "--log-json"]
+    with started(*words) as gateway:
+        _, listening = read_until(gateway, ".*")
+        port = json.loads(listening[0])["port"]
         client = Path(__file__).with_name("clients") / "load_client.py"
         loaded = subprocess.Popen(
             [sys.executable, str(client), str(port), str(CLIENTS), str(SECONDS), *CODES],
@@ -57,7 +45,6 @@ def test_128_clients_at_top_speed() -> None:
         late = resident(gateway.pid)
         output, _ = loaded.communicate(timeout=SECONDS + 60)
         result = json.loads(output)
-    finally:
         gateway.terminate()
         _, log = gateway.communicate(timeout=20)
     print(f"\n{result} in {SECONDS:g} s; resident {early:.1f} MiB, later {late:.1f} MiB")

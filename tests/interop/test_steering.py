@@ -3,48 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ftwire_tools.testing import RunningGateway, gateway
-from interop.peers import Peer, environment, python
+from interop.peers import Peer
+from interop.sdk_program import SDK, SdkProgram, sdk_program
 
-SDK = "futu-api-10.11"
-PROGRAM = Path(__file__).with_name("clients") / "steered.py"
 CODE = "HK.00700"
-
-
-class Sdk:
-    """The running program."""
-
-    def __init__(self, port: int) -> None:
-        self.process = subprocess.Popen(
-            [str(python(SDK)), str(PROGRAM), str(port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment(SDK),
-            text=True,
-        )
-
-    def until(self, **wanted: object) -> dict[str, Any]:
-        """Return the next line that has these facts; lines before it are skipped."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            found: dict[str, Any] = json.loads(line)
-            if all(found.get(name) == value for name, value in wanted.items()):
-                return found
-        raise AssertionError(f"it ended before {wanted}")
-
-    def ask(self, call: str, *words: object) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(" ".join(map(str, (call, *words))) + "\n")
-        self.process.stdin.flush()
-        return self.until(event="reply", call=call)
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +22,14 @@ def opend() -> Iterator[RunningGateway]:
 
 
 @pytest.fixture(scope="module")
-def sdk(opend: RunningGateway, peer: Callable[[str], Peer]) -> Iterator[Sdk]:
+def sdk(opend: RunningGateway, peer: Callable[[str], Peer]) -> Iterator[SdkProgram]:
     peer(SDK)
-    found = Sdk(opend.port)
-    try:
+    with sdk_program("steered.py", opend.port) as found:
         found.until(event="ready")
         yield found
-    finally:
-        found.process.kill()
-        found.process.communicate()
 
 
-def test_a_price_comes_as_push_and_as_quote(opend: RunningGateway, sdk: Sdk) -> None:
+def test_a_price_comes_as_push_and_as_quote(opend: RunningGateway, sdk: SdkProgram) -> None:
     opend.market.set_price(CODE, 401.2)
     assert sdk.until(what="quote")["price"] == 401.2
     assert sdk.ask("quote")["data"] == 401.2
@@ -74,21 +37,21 @@ def test_a_price_comes_as_push_and_as_quote(opend: RunningGateway, sdk: Sdk) -> 
     assert sdk.until(what="quote")["price"] == pytest.approx(361.0, abs=0.3)
 
 
-def test_a_rejected_order_comes_as_failed(opend: RunningGateway, sdk: Sdk) -> None:
+def test_a_rejected_order_comes_as_failed(opend: RunningGateway, sdk: SdkProgram) -> None:
     opend.orders.reject_next(reason="no short selling today")
     assert sdk.ask("buy", 500)["code"] == 0
     opend.clock.advance(2)
     assert sdk.until(what="order", status="FAILED")["reason"] == "no short selling today"
 
 
-def test_a_refused_request_comes_as_error(opend: RunningGateway, sdk: Sdk) -> None:
+def test_a_refused_request_comes_as_error(opend: RunningGateway, sdk: SdkProgram) -> None:
     opend.replies.refuse_next("Trd_PlaceOrder", reason="too busy")
     refused = sdk.ask("buy", 500)
     assert refused["code"] == -1
     assert "too busy" in refused["data"]
 
 
-def test_logging_out_comes_as_notice(opend: RunningGateway, sdk: Sdk) -> None:
+def test_logging_out_comes_as_notice(opend: RunningGateway, sdk: SdkProgram) -> None:
     opend.login.log_out()
     assert sdk.until(what="notify")["content"] == {"qot_logined": False, "trd_logined": False}
     assert sdk.ask("state")["data"] == {"qot_logined": False, "trd_logined": False}
@@ -98,7 +61,7 @@ def test_logging_out_comes_as_notice(opend: RunningGateway, sdk: Sdk) -> None:
     assert sdk.ask("quote")["code"] == 0
 
 
-def test_an_event_comes_as_notice(opend: RunningGateway, sdk: Sdk) -> None:
+def test_an_event_comes_as_notice(opend: RunningGateway, sdk: SdkProgram) -> None:
     opend.notices.send_event("KickedOut", "logged in elsewhere")
     found = sdk.until(what="notify")
     assert "logged in elsewhere" in json.dumps(found)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ftwire_tools.testing import gateway
 from interop.peers import Peer, environment, python
+from interop.sdk_program import CLIENTS, SDK, sdk_program
 
-SDK = "futu-api-10.11"
-CLIENTS = Path(__file__).with_name("clients")
 REFUSED = {
     # Paper accounts: the vendor's questions and answers, Q1, and its texts as client authors have seen them.
     ("paper", "deal_list_query"): "Simulated trade does not support deal list",
@@ -36,13 +33,6 @@ REFUSED = {
 }
 
 
-def program(name: str, port: int) -> subprocess.Popen[str]:
-    words = [str(python(SDK)), str(CLIENTS / name), str(port)]
-    return subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(SDK), text=True, encoding="utf-8"
-    )
-
-
 def refusal_of(context: str, call: str) -> str | None:
     account, _, kind = context.partition(" ")
     found = [REFUSED.get((word, call)) for word in (kind, account, "real" if account == "crypto" else account)]
@@ -52,11 +42,14 @@ def refusal_of(context: str, call: str) -> str | None:
 def test_every_call_of_every_context_has_data_or_the_documented_refusal(peer: Callable[[str], Peer]) -> None:
     peer(SDK)
     with gateway(synthetic=True, always_open=True, limits="off", fills="instant") as opend:
-        done = program("every_trade_call.py", opend.port).communicate(timeout=120)
-    answers = [json.loads(line) for line in done[0].splitlines()]
+        words = [str(python(SDK)), str(CLIENTS / "every_trade_call.py"), str(opend.port)]
+        done = subprocess.run(
+            words, capture_output=True, env=environment(SDK), encoding="utf-8", timeout=120, check=False
+        )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
     contexts = {each["context"] for each in answers}
-    assert len(contexts) == 7, done[1]
-    assert all(sum(each["context"] == name for each in answers) == 19 for name in contexts), done[1]
+    assert len(contexts) == 7, done.stderr
+    assert all(sum(each["context"] == name for each in answers) == 19 for name in contexts), done.stderr
     for each in answers:
         expected = refusal_of(each["context"], each["call"])
         if expected is not None:
@@ -83,44 +76,21 @@ def test_every_call_of_every_context_has_data_or_the_documented_refusal(peer: Ca
     assert rows["real US", "get_margin_ratio"][0]["im_long_ratio"] == 35
 
 
-class Running:
-    """A program whose lines are read one by one."""
-
-    def __init__(self, name: str, port: int) -> None:
-        self.process = program(name, port)
-        self.lines: list[dict[str, Any]] = []
-
-    def until(self, event: str, **facts: object) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            found: dict[str, Any] = json.loads(line)
-            self.lines.append(found)
-            if found["event"] == "failed":
-                raise AssertionError(found["reason"])
-            if found["event"] == event and facts.items() <= found.items():
-                return found
-        raise AssertionError(f"it ended before {event}")
-
-
 def test_a_stop_loss_program_survives_a_crash(peer: Callable[[str], Peer]) -> None:
     """The price gaps through the stop: it sells below it, once, and the money is right to the cent."""
     peer(SDK)
     with gateway(synthetic=True, always_open=True, fills="book") as opend:
         opend.clock.stop()
         opend.market.set_price("US.AAPL", 200.0)
-        running = Running("stop_loss.py", opend.port)
-        try:
-            bought = running.until("protected")
+        with sdk_program("stop_loss.py", opend.port) as running:
+            bought = running.until(event="protected")
             for price in (210.0, 196.0, 191.0):  # up, down, and not yet at the stop
                 opend.market.set_price("US.AAPL", price)
                 opend.clock.advance(2)
             opend.market.set_price("US.AAPL", 160.0)
             for _ in range(20):  # the book that the crash leaves may be thin
                 opend.clock.advance(1)
-            over = running.until("over")
-        finally:
-            running.process.kill()
-            running.process.communicate()
+            over = running.until(event="over")
     assert bought["paid"] == pytest.approx(200.01, abs=0.05)
     assert over["sold"] == pytest.approx(160.0, abs=1.0)
     assert over["positions"] == 0

@@ -54,6 +54,7 @@ def test_a_tutorial_does_what_it_says(page: Path, tmp_path: Path) -> None:
     for name, content in _FILE.findall(text):
         (tmp_path / name).write_text(content, "utf-8")
     steps = steps_of(text)
+    assert steps
     interpreter = python("pandas") if "import pandas" in text else sys.executable
     script = [
         "set -m",

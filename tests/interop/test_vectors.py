@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from fixtures.make_vectors import GROUPS
 from interop.peers import Peer
+from support.command import FTWIRE
 from support.programs import Program
 
 HERE = Path(__file__).resolve().parent / "vectors"
@@ -17,7 +17,7 @@ PROTO = ROOT / "proto"
 
 
 def check(command: str, **variables: str) -> None:
-    words = [sys.executable, "-m", "ftwire_tools.cli", "vectors", "check", "--json", "--command", command]
+    words = [*FTWIRE, "vectors", "check", "--json", "--command", command]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | variables)
     *vectors, score = map(json.loads, done.stdout.splitlines())
     assert [vector for vector in vectors if vector["outcome"] != "passed"] == []

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from support.command import read_until, started
 from support.programs import absent
 
 __all__ = ["ControlClient", "steerable"]
@@ -31,17 +30,11 @@ class ControlClient:
     token: str
     said: str
     """What it has written to standard error before it could be used."""
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
 
     def more(self) -> str:
         """Wait for a line about a script on standard error, and return what has come until then."""
-        assert self.process.stderr is not None
-        text = ""
-        while "script-error" not in text:
-            line = self.process.stderr.readline()
-            assert line, text
-            text += line
-        return text
+        return read_until(self.process, "script-error")[0]
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
@@ -75,29 +68,9 @@ def steerable(folder: Path, *options: str | Path) -> Iterator[ControlClient]:
     if find_spec("h11") is None:
         absent("the library h11 is not installed")
     token_file = folder / "token"
-    words = [
-        sys.executable,
-        "-c",
-        "from ftwire_tools.cli import main; main()",
-        "serve",
-        "--port",
-        "0",
-        "--control",
-        "0",
-    ]
-    process = subprocess.Popen(
-        [*words, "--control-token-file", token_file, *options], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stderr is not None
-        said, ports = "", dict[str, int]()
-        while len(ports) < 2:
-            line = process.stderr.readline()
-            assert line, said
-            said += line
-            for name, found in re.findall(r" (listening|control) .*?(?:port=|:)(\d+)\b", line):
-                ports[name] = int(found)
-        yield ControlClient(ports["listening"], ports["control"], token_file.read_text().strip(), said, process)
-    finally:
-        process.kill()
-        process.communicate()
+    words = ["serve", "--port", "0", "--control", "0"]
+    with started(*words, "--control-token-file", token_file, *options) as process:
+        said, listening = read_until(process, r" listening .*?port=(\d+)")
+        more, control = read_until(process, r" control .*?:(\d+)\b")
+        ports = int(listening[1]), int(control[1])
+        yield ControlClient(*ports, token_file.read_text().strip(), said + more, process)

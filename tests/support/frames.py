@@ -16,9 +16,9 @@ from ftwire.strategies import chunkings, frames
 T = TypeVar("T")
 
 
-def rt_request(code: str = "00700", market: int = 1) -> Qot_GetRT.Request:
+def rt_request(code: str = "00700") -> Qot_GetRT.Request:
     request = Qot_GetRT.Request()
-    request.c2s.security.market = market
+    request.c2s.security.market = 1
     request.c2s.security.code = code
     return request
 
@@ -75,6 +75,16 @@ def opened(header: Header, payload: bytes, classes: MessageClasses, cipher: Ciph
     """Return the frame that a decoder makes of a header and a payload."""
     packed = unpack_packed_header(header.encode())
     return open_frame(packed, payload, cipher, classes.frame_types[packed[0]])
+
+
+def websocket_frame(message: bytes, opcode: int = 2, mask: bytes = b"") -> bytes:
+    """Return a final WebSocket frame (RFC 6455, 5.2); a client's has a mask."""
+    masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(message)) if mask else message
+    size = len(message)
+    length = (
+        bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2) if size < 1 << 16 else b"\x7f" + size.to_bytes(8)
+    )
+    return bytes((0x80 | opcode, length[0] | (0x80 if mask else 0))) + length[1:] + mask + masked
 
 
 def chunked(data: bytes, source: st.DataObject | None) -> list[bytes]:

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftwire.body import to_json
-from ftwire.cipher import NONE, Cipher
 from ftwire.frame import Role, encode_frame
 from ftwire.header import BodyFormat
 from ftwire.pcap import Direction
 from ftwire.protocols import registry
 from ftwire.websocket import Envelope
+from support.frames import websocket_frame
 from support.planted import BOOL, BYTES, DOUBLE, ENUM, FLOAT, STRING, fill
-from tools.redaction.test_redact import websocket_frame
 
 __all__ = ["TEXTS", "Frames", "Hostile", "bodies", "damaged", "frames_of", "over_websocket", "unprintable"]
 
@@ -39,14 +38,12 @@ TEXTS = (
 )
 """Texts that no line of output may hold as they are. All are UTF-8; ``surrogates`` of ``frames_of`` makes others."""
 
-_LONE = "LONE-SURROGATE"
-
 
 class Hostile:
     """Fills the string fields of messages with these texts in turn."""
 
-    def __init__(self, texts: tuple[str, ...] = TEXTS) -> None:
-        self._texts = itertools.cycle(texts)
+    def __init__(self) -> None:
+        self._texts = itertools.cycle(TEXTS)
 
     def fill(self, message: Any) -> None:
         """Set every field at every depth."""
@@ -80,7 +77,6 @@ def frames_of(
     *,
     ret_type: int = 0,
     surrogates: bool = False,
-    cipher: Cipher = NONE,
 ) -> Frames:
     """Return the frames of every protocol; with ``surrogates``, JSON whose texts hold halves of surrogate pairs."""
     found = []
@@ -92,7 +88,7 @@ def frames_of(
             body = text.encode()
         else:
             body = message.SerializeToString()
-        found.append((direction, encode_frame(proto_id, serial, body, body_format=body_format, cipher=cipher)))
+        found.append((direction, encode_frame(proto_id, serial, body, body_format=body_format)))
     return found
 
 

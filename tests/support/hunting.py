@@ -6,7 +6,6 @@ import os
 import runpy
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -16,6 +15,7 @@ import pytest
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
 from ftwire_tools.fuzz.hostile_client import GatewayTarget
 from ftwire_tools.fuzz.steps import FuzzStep
+from support.command import FTWIRE
 from support.places import ROOT, SUPPORT
 
 __all__ = [
@@ -35,7 +35,7 @@ Plan = Callable[[Random], tuple[FuzzStep, ...]]
 PATHS = [str(SUPPORT.parent), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 """Where programs of ``tests/support`` find what they import."""
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
-FUZZ = [sys.executable, "-m", "ftwire_tools.cli", "fuzz"]
+FUZZ = [*FTWIRE, "fuzz"]
 SEED = 9
 """Draws plans that find every planted bug of the gateways."""
 GATEWAY_CRASH = {

@@ -25,6 +25,7 @@ from ftwire.pcap import (
     MissingBytes,
     MissingReason,
     Packet,
+    PacketReader,
     PacketSkipped,
     PcapWriter,
     ip_packet,
@@ -89,11 +90,23 @@ def dissect(parts: Iterable[bytes], dissector: Dissector | None = None) -> list[
     return events + list(dissector.close())
 
 
-def dissect_damaged(
-    parts: Iterable[bytes], dissector: Dissector | None = None
-) -> tuple[list[Event], CaptureError | None]:
+def read_packets(parts: Iterable[bytes], limits: Limits | None = None) -> tuple[list[Packet], CaptureError | None]:
+    """Return all packets of a file that may be damaged, and the error it ends with."""
+    reader = PacketReader(limits)
+    packets: list[Packet] = []
+    try:
+        for part in parts:
+            for packet in reader.feed(part):
+                packets.append(packet)  # noqa: PERF402 - what came before an error must be kept
+        reader.close()
+    except CaptureError as error:
+        return packets, error
+    return packets, None
+
+
+def dissect_damaged(parts: Iterable[bytes]) -> tuple[list[Event], CaptureError | None]:
     """Return all events of a file that may be damaged, and the error it ends with."""
-    dissector = dissector or Dissector()
+    dissector = Dissector()
     events: list[Event] = []
     error: CaptureError | None = None
     try:
@@ -115,11 +128,11 @@ def texts(events: Iterable[Event]) -> list[str]:
     return [repr(event) for event in events]
 
 
-def by_packet(frames: Iterable[bytes | Snapped], dissector: Dissector, step_ns: int = 1000) -> list[Event]:
+def by_packet(frames: Iterable[bytes | Snapped], dissector: Dissector) -> list[Event]:
     """Return the events of packets that are given one by one: the same as of ``dissect([pcap(frames)])``."""
     events: list[Event] = []
     for at, data in enumerate(frames):
-        events += dissector.packet(Packet(at + 1, step_ns * at, *kept(data), ETHERNET))
+        events += dissector.packet(Packet(at + 1, 1000 * at, *kept(data), ETHERNET))
     return events + list(dissector.close())
 
 

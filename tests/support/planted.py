@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
+from ftwire.body_mutations import encode_varint
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.sensitive_fields import Category, category_of
 
@@ -101,15 +102,15 @@ class Planted:
             yield number, "digits", digits
             yield number, "UTF-16LE digits", str(number).encode("utf-16-le")
             yield number, "UTF-16BE digits", str(number).encode("utf-16-be")
-            yield number, "varint", varint(number)
-            yield number, "zigzag varint", varint(number << 1)
+            yield number, "varint", encode_varint(number)
+            yield number, "zigzag varint", encode_varint(number << 1)
             for order in ORDERS:
                 packed = number.to_bytes(8, order)
                 yield number, f"64 bits, {order}", packed
                 yield from _wrapped(number, packed)
             yield number, "hexadecimal", f"{number:x}".encode()
             yield from _wrapped(number, digits)
-            yield from _wrapped(number, varint(number))
+            yield from _wrapped(number, encode_varint(number))
 
 
 def _wrapped(secret: object, data: bytes) -> Iterator[tuple[object, str, bytes]]:
@@ -122,12 +123,3 @@ def _wrapped(secret: object, data: bytes) -> Iterator[tuple[object, str, bytes]]
         if len(inner) >= 8:
             yield secret, "base64", inner
             yield secret, "base64url", inner.translate(bytes.maketrans(b"+/", b"-_"))
-
-
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,19 +15,17 @@ from pathlib import Path
 from typing import Final
 
 from ftwire.cipher import RsaKey
-from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
+from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed, FlowOpened
 from ftwire_tools.captures.traffic import Tap
 from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.recording.interceptor import Interception
 from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.terminal.addresses import Address
+from support.command import FTWIRE, read_until, started
 
 KILL: Final[signal.Signals] = getattr(signal, "SIGKILL", signal.SIGTERM)
 """What ends a program at once; Windows does so for SIGTERM."""
-FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
-"""The command, run by this interpreter."""
-
 SECONDS = 30
 """Longest time that a test waits for anything."""
 
@@ -74,31 +71,13 @@ def recording(
     """Run ``ftwire record`` as a proxy of these ports until the block is left."""
     targets = [to] if isinstance(to, int) else to
     routes = [word for port in targets for word in ("--listen", "0", "--to", f":{port}")]
-    process = subprocess.Popen(
-        [*FTWIRE, "record", *routes, *map(str, options)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=prepare,
-    )
-    running = Recording(process, [])
-    try:
-        assert process.stderr is not None
+    with started("record", *routes, *options, stdout=subprocess.PIPE, prepare=prepare) as process:
+        running = Recording(process, [])
         for _ in targets:
-            line = process.stderr.readline().decode()
-            running.said.append(line)
-            if "runs as code" in line:
-                line = process.stderr.readline().decode()
-                running.said.append(line)
-            assert "listening on" in line, line + process.stderr.read().decode()
-            running.ports.append(int(line.partition(" for ")[0].rpartition(":")[2]))
+            said, listening = read_until(process, r"listening on \S+:(\d+) for ")
+            running.said += said.splitlines(keepends=True)
+            running.ports.append(int(listening[1]))
         yield running
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(SECONDS)
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            stream.close()
 
 
 class Proxied:
@@ -219,8 +198,8 @@ class Stream:
     end: CloseReason | None = None
 
 
-def streams(path: Path, *, whole: bool = True) -> list[Stream]:
-    """Return the connections of a capture; with ``whole``, check that no bytes are missing."""
+def streams(path: Path) -> list[Stream]:
+    """Return the connections of a capture, in which no bytes may be missing."""
     found: dict[int, Stream] = {}
     dissector = Dissector()
     for event in [*dissector.feed(path.read_bytes()), *dissector.close()]:
@@ -229,8 +208,7 @@ def streams(path: Path, *, whole: bool = True) -> list[Stream]:
             (stream.sent if event.direction is Direction.A_TO_B else stream.received).extend(event.data)
         elif isinstance(event, FlowClosed):
             found[event.flow.index].end = event.reason
-        elif type(event).__name__ == "FlowOpened":
-            found[event.flow.index] = Stream(event.flow.a, event.flow.b)  # type: ignore[union-attr]
         else:
-            assert not whole, event
+            assert isinstance(event, FlowOpened), event
+            found[event.flow.index] = Stream(event.flow.a, event.flow.b)
     return list(found.values())

@@ -22,14 +22,14 @@ from google.protobuf.message import Message
 from ftwire.messages import Qot_GetOrderBook, Qot_UpdateBasicQot, Qot_UpdateOrderBook, Qot_UpdateTicker
 from ftwire_tools.testing import gateway
 from support.captures import answered, asked, packets, pcap_of, push, session
+from support.command import FTWIRE
 from support.frames import rt_request
 from support.places import ROOT
 
-__all__ = ["COMMAND", "FIXTURE", "SCREENS", "WIDTHS", "golden", "on_a_terminal", "screen", "within", "write_capture"]
+__all__ = ["FIXTURE", "SCREENS", "WIDTHS", "golden", "on_a_terminal", "screen", "within", "write_capture"]
 
 T = TypeVar("T", bound=Message)
 
-COMMAND: Final = (sys.executable, "-m", "ftwire_tools.cli")
 WIDTHS: Final = (80, 100, 120)
 CAPTURE: Final = "names.pcap"
 FIXTURE: Final = ROOT / "fixtures/captures/futu-api-10.11-plain.pcap"
@@ -107,7 +107,7 @@ def write_capture(path: Path) -> None:
     path.write_bytes(pcap_of(packets(said)))
 
 
-def on_a_terminal(*words: str, program: tuple[str, ...] = COMMAND, **environment: str) -> bytes:
+def on_a_terminal(*words: str, program: tuple[str, ...] = FTWIRE, **environment: str) -> bytes:
     """What a program, by default our command, writes when its standard output and error are a terminal."""
     pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
     inside, outside = pty.openpty()
@@ -132,7 +132,7 @@ def on_a_terminal(*words: str, program: tuple[str, ...] = COMMAND, **environment
     return written
 
 
-def within(folder: Path, program: tuple[str, ...] = COMMAND) -> tuple[str, ...]:
+def within(folder: Path, program: tuple[str, ...] = FTWIRE) -> tuple[str, ...]:
     """The same program, run in that folder."""
     return ("sh", "-c", 'cd "$0" && exec "$@"', str(folder), *program)
 

@@ -6,7 +6,6 @@ import http.client
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from support.command import read_until, started
 from support.programs import absent
 
 __all__ = ["Viewing", "viewing"]
@@ -82,16 +82,6 @@ def viewing(folder: Path, *options: str | Path, stdin: int | None = None, port: 
     if find_spec("h11") is None:
         absent("the library h11 is not installed")
     token_file = folder / "view-token"
-    words = [sys.executable, "-c", "from ftwire_tools.cli import main; main()", "view", "--port", str(port)]
-    process = subprocess.Popen([*words, "--token-file", token_file, *options], stdin=stdin, stderr=subprocess.PIPE)
-    try:
-        assert process.stderr is not None
-        said, found = "", None
-        while found is None and (line := process.stderr.readline().decode()):
-            said += line
-            found = re.search(r"^ftwire: http://127\.0\.0\.1:(\d+)/", line)
-        assert found, said
+    with started("view", "--port", str(port), "--token-file", token_file, *options, stdin=stdin) as process:
+        said, found = read_until(process, r"^ftwire: http://127\.0\.0\.1:(\d+)/")
         yield Viewing(int(found[1]), token_file.read_text().strip(), said, process)
-    finally:
-        process.kill()
-        process.communicate()

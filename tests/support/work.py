@@ -1,13 +1,15 @@
-"""How much work a call does, in lines of Python executed: the same on every machine, however busy it is."""
+"""How much work a call does, and how much memory it takes: the same on every machine, however busy it is."""
 
 from __future__ import annotations
 
+import gc
 import sys
+import tracemalloc
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-__all__ = ["lines_executed"]
+__all__ = ["lines_executed", "peak"]
 
 
 def lines_executed(run: Callable[[], object], package: str = "ftwire") -> int:
@@ -30,3 +32,14 @@ def lines_executed(run: Callable[[], object], package: str = "ftwire") -> int:
     finally:
         sys.settrace(before)
     return count
+
+
+def peak(run: Callable[[], object]) -> int:
+    """Return how many bytes are allocated at most at a time while ``run`` runs."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

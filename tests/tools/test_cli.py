@@ -20,9 +20,10 @@ from ftwire_tools.cli import main
 from ftwire_tools.commands import COMMANDS
 from ftwire_tools.commands._group import SECTIONS
 from support.captures import answered, packets, pcap, push, session
+from support.command import FTWIRE
 from support.frames import rt_response
 from support.places import ROOT
-from support.screens import COMMAND, on_a_terminal
+from support.screens import on_a_terminal
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def long_capture(tmp_path: Path) -> Path:
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
+    return subprocess.run([*FTWIRE, *map(str, words)], capture_output=True, text=True, check=False)
 
 
 def test_every_command_is_what_its_line_says() -> None:
@@ -187,9 +188,7 @@ def test_failures_are_one_line() -> None:
 
 
 def test_a_closed_pipe_is_quiet(long_capture: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "dump", str(long_capture)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as dump:
+    with subprocess.Popen([*FTWIRE, "dump", str(long_capture)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as dump:
         assert dump.stdout is not None
         assert dump.stderr is not None
         assert dump.stdout.readline().startswith(b"---")
@@ -219,7 +218,7 @@ def test_a_closed_pipe_is_quiet(long_capture: Path) -> None:
 def test_a_pipe_that_nobody_reads_is_quiet(words: list[str], long_capture: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [*COMMAND, *(str(long_capture) if word == "CAPTURE" else word for word in words)]
+    command = [*FTWIRE, *(str(long_capture) if word == "CAPTURE" else word for word in words)]
     try:
         done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     finally:
@@ -232,14 +231,14 @@ def test_a_full_disk_is_one_line(long_capture: Path) -> None:
         pytest.skip("no /dev/full here")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*COMMAND, "dump", str(long_capture)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*FTWIRE, "dump", str(long_capture)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
     assert done.stderr.splitlines() == ["ftwire: standard output: No space left on device"]
 
 
 def start(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([*COMMAND, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen([*FTWIRE, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_standard_input_is_shown_as_it_comes() -> None:
@@ -394,7 +393,7 @@ def test_every_encoding_takes_every_name(encoding: str) -> None:
     data = pcap([answered(3008, 1, reply)])
     for form in ([], ["-v"], ["--table"]):
         done = subprocess.run(
-            [sys.executable, "-m", "ftwire_tools.cli", "dump", *form, "-"],
+            [*FTWIRE, "dump", *form, "-"],
             input=data,
             capture_output=True,
             env={**os.environ, "PYTHONIOENCODING": encoding},
@@ -417,5 +416,5 @@ def test_closed_standard_streams_are_no_crash(closed: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["serve", "--list-faults"], ["dump", "--help"]])
 def test_a_full_disk_is_said_in_a_line_whoever_writes(words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run([*FTWIRE, *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, b"ftwire: output: No space left on device\n")

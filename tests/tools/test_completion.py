@@ -13,8 +13,6 @@ from ftwire.protocols import registry
 from support.places import ROOT
 from support.programs import Program
 
-GET_RT = [f"Qot_GetR{rest}" for rest in ("T", "eference", "ehab")]
-
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

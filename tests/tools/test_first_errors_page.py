@@ -29,9 +29,11 @@ def test_every_mistake_has_its_remedy() -> None:
 
 
 def test_code_is_in_all_five_languages_or_none() -> None:
-    for section in TEXT.split("\n### ")[1:]:
-        found = re.findall(r"^- ([^:]+): `` .+ ``$", section, re.MULTILINE)
-        assert found in ([], LANGUAGES), section
+    sections = TEXT.split("\n### ")[1:]
+    found = [re.findall(r"^- ([^:]+): `` .+ ``$", section, re.MULTILINE) for section in sections]
+    assert LANGUAGES in found
+    for section, languages in zip(sections, found, strict=True):
+        assert languages in ([], LANGUAGES), section
 
 
 def test_the_worked_bytes_are_a_frame_without_a_mistake() -> None:

@@ -14,7 +14,7 @@ from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.captures.traffic import Closed, Opened, Received, Traffic
 from ftwire_tools.commands import ftwire as command_line
-from ftwire_tools.dumping.dumper import Dump, Form
+from ftwire_tools.dumping.dumper import Dump, DumpForm
 from ftwire_tools.export import tables
 from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.recording.live_dump import LiveDump
@@ -87,7 +87,7 @@ def test_replay(path: Path, dumped: Numbers) -> None:
 
 
 def test_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    form = Form(as_json=True, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
+    form = DumpForm(as_json=True, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
     path = tmp_path / "recorded.pcapng"
     recorder = Recorder(
         CaptureFiles(str(path), max_size=0, max_age=0, keep=0, overwrite=False),

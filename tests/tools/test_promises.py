@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from click.testing import CliRunner
 import ftwire
 from ftwire.messages import Qot_GetRT
 from ftwire_tools.commands import ftwire as cli
+from support.command import FTWIRE
 from support.places import ROOT
 
 CAPTURES = sorted(path for path in (ROOT / "fixtures/captures").iterdir() if path.suffix in {".pcap", ".pcapng"})
@@ -74,9 +74,7 @@ def test_a_protocol_goes_by_name_and_by_id() -> None:
 
 @pytest.mark.parametrize("name", ["dump", "serve", "replay", "record", "call", "schema", "explain"])
 def test_commands_that_stay(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "ftwire_tools.cli", name, "--help"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*FTWIRE, name, "--help"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: ftwire {name} ")
 

@@ -12,14 +12,11 @@ from contextlib import suppress
 from errno import EIO, ENOSPC
 from io import TextIOWrapper
 
+from ftwire_tools.terminal.exit_codes import FAILED, INTERRUPTED, PIPE_CLOSED, USAGE
 from ftwire_tools.terminal.output import ClosedOutputError, Interrupted, OutputError
 
 __all__ = ["main"]
 
-FAILED = 1
-USAGE = 2
-INTERRUPTED = 128 + 2  # 128 + SIGINT, a shell's exit code for a program that a signal ended
-PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
 INSTALLS = {
     "rich": "ftwire",
     "websockets": "ftwire",

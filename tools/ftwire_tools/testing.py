@@ -181,16 +181,20 @@ def gateway(
 
     With captures and ``synthetic`` the market answers what was not captured.
 
-    ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
-    how many seconds a client waits at most for the next captured push, ``None`` for any; ``clock`` and
-    ``always_open`` are ``--clock`` and ``--hours always`` of ``ftwire serve``; ``universe`` is a table of
-    instruments, as for ``ftwire serve --universe``; ``data`` are files and directories with bars and trades that are
-    played, as for ``--data``; ``fills`` and ``trade_password`` are as there; ``faults`` are
-    written as for ``ftwire serve --fault``; ``limits`` is the quota of the account whose limits are enforced,
-    ``"off"``, or settings of your own; ``source`` makes another answer source, and ``credentials`` what a connection
-    gets in its handshake, by its number; ``script`` is the file of a script as for ``ftwire serve --script``, or its
-    functions. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former
-    name of ``source``.
+    * ``key``: the RSA private key that clients hold too, or its PEM; ``capture_keys`` open captures under other ones
+    * ``websocket``, ``ws_key``, ``tls``: whether to listen for WebSocket, the key of its clients, and TLS
+    * ``match``, ``on_miss``, ``reuse``, ``loop``: as the options of ``ftwire serve`` for captures; ``shift_to_now`` is
+      ``--shift-time``
+    * ``speed``: a factor, ``None`` for top speed; ``max_pause``: seconds that a client waits at most for the next
+      captured push, ``None`` for any
+    * ``clock``, ``seed``, ``universe``, ``data``, ``fills``, ``trade_password``: as the options of ``ftwire serve`` for
+      the made-up market; ``always_open`` is ``--hours always``
+    * ``faults``: rules as for ``--fault``; ``limits``: quota of the account whose limits are enforced, ``"off"``, or
+      settings of your own
+    * ``source``: makes another answer source (``world`` is its former name); ``credentials``: what a connection gets in
+      its handshake, by its number
+    * ``script``: the file of a script as for ``--script``, or its functions
+    * ``settings``: further fields of ``ftwire_tools.gateway.settings.Settings``
 
     Raises what loading a capture, a table or data and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
     ``RecordingError``, ``ClockError``, ``FillModelError``, ``FaultError``, ``SettingsError``, ``ScriptError``), and at

@@ -13,6 +13,7 @@ Programs that receive a capture piece by piece, or want to know about everything
     bodies         the message of a frame, and what counts as an error
     dissected      what a reader reports: frames, undecoded bytes, missing keys, begin and end of conversations
     account        what a reader did not turn into frames, counted by reason
+    other_files    files that are given for a capture and are none
     embedded_key   the RSA private key that a pcapng file may carry
     kept           bytes that are kept for a diagnosis
     packets        packets -> TCP streams -> frames of numbered conversations

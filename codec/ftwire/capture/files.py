@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from io import BytesIO
+from io import BytesIO, TextIOBase
 from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
 
@@ -67,12 +67,18 @@ def read(
     :param registry: the protocols to recognise and decode.
     :param max_body: largest body of a frame, in bytes.
     :raises KeyFormatError: a PEM without a usable key.
+    :raises TypeError: something else, or a file that is open for text.
 
     The iterator raises ``OSError`` where the file cannot be read, and ``CaptureError`` after the last frame where
     the file is damaged, cut, or no capture at all.
     """
     reader = CaptureReader(keys=keys, sender=sender, registry=registry, max_body=max_body)
     sources: Sequence[Source] = source if isinstance(source, list | tuple) else [cast(Source, source)]
+    for each in sources:
+        if isinstance(each, TextIOBase):
+            raise TypeError("a capture is binary: open its file with mode 'rb'")
+        if not isinstance(each, str | PathLike | bytes | bytearray | memoryview) and not hasattr(each, "read"):
+            raise TypeError(f"a path, a binary file or bytes are expected, here is {type(each).__name__}")
     return FrameIterator(_reports(reader, sources), reader.account)
 
 

@@ -12,6 +12,7 @@ from ftwire.capture.dissected import (
     ConversationOpened,
     Dissected,
 )
+from ftwire.capture.other_files import other_file, text_file
 from ftwire.capture.packets import report_of
 from ftwire.conversation import ConversationObserver
 from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
@@ -70,8 +71,12 @@ class RawFrames:
     def feed(self, chunk: bytes) -> Iterator[Dissected]:
         """Take the next bytes of the stream.
 
-        The iterator raises ``NotACaptureError`` where they are those of both sides of a WebSocket connection.
+        The first are four at least. The iterator raises ``NotACaptureError`` where they are those of another kind of
+        file, or of both sides of a WebSocket connection.
         """
+        if not self._size and (other := other_file(chunk)) is not None:
+            self._size = len(chunk)
+            return self._refuse(f"{NEITHER}, but {other}")
         if len(self._head) < HEADER_SIZE:
             self._head += chunk[: HEADER_SIZE - len(self._head)]
         self._size += len(chunk)
@@ -118,9 +123,10 @@ class RawFrames:
         error = self._damage()
         if error is None:
             looks = resemblance_of(self._head, self._registry)
-            raise self._nothing(
-                f"{NEITHER}, though it begins with {looks.reason}" if looks and looks.is_certain else NEITHER
-            )
+            text = text_file(self._head)
+            if looks and looks.is_certain:
+                raise self._nothing(f"{NEITHER}, though it begins with {looks.reason}")
+            raise self._nothing(f"{NEITHER}, but {text}" if text else NEITHER)
         undecoded = UndecodedBytes(0, self._size, 0, truncated=True, error=error)
         return UndecodedObserved(undecoded, self._sender or Role.CLIENT, 0, 0)
 

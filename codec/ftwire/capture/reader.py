@@ -163,6 +163,7 @@ class CaptureReader:
         (file,) = files
         if not at_once or is_stored(file):
             head, file = _peek(file)
+            begin = file.tell() if is_stored(file) else None
             # What begins like a capture may turn out to be none.
             with suppress(NotACaptureError):
                 if is_capture(head):
@@ -170,6 +171,8 @@ class CaptureReader:
                     is_ready = part.is_indexed and part.in_order
                     self._frames = frames = self._packet_frames()
                     return frames.read(part if is_ready else OrderedPackets([part]), progress)
+            if begin is not None:
+                file.seek(begin)
         return self.read(_chunks_of(file, progress))
 
     def _read_parts(self, files: Sequence[BinaryIO], progress: Callable[[int], None] | None) -> Iterator[Dissected]:

@@ -4,7 +4,8 @@ Bytes in, findings out. ``ConversationChecker`` reads a conversation and returns
 ``Finding`` records: the mistake, its proof and its remedy.
 
 ====================  ====================================================================
-``mistakes``          the known mistakes by ID, each with a title and a remedy
+``mistakes``          the known mistakes by ID, each with a title and a remedy, from ``tables``
+``other_protocols``   what other protocols begin with
 ``bounds``            lengths and byte order: where frames begin and end
 ``handshakes``        RSA, in the two bodies of InitConnect
 ``rsa_blocks``        RSA blocks with another padding or size

@@ -30,6 +30,7 @@ from ftwire.diagnosis.exchange import ExchangeChecker
 from ftwire.diagnosis.handshakes import looks_like_rsa
 from ftwire.diagnosis.header_layouts import HeaderLayouts, LaidOutFrame, header_findings, misplaced_digest
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.diagnosis.other_protocols import protocol_of
 from ftwire.diagnosis.payloads import SessionKeys
 from ftwire.diagnosis.pieces import Piece
 from ftwire.errors import BodyError
@@ -154,7 +155,8 @@ class ConversationChecker:
         )
         if findings:
             self._exchange.note_wrong(envelope.proto_id, envelope.serial, envelope.sender)
-        return self._piece(
+        return Piece(
+            self._number(),
             0,
             envelope.sender,
             raw,
@@ -175,7 +177,9 @@ class ConversationChecker:
             if reads(payload, meant, BodyFormat.PROTOBUF, sender, self._registry):
                 body, proto_id = payload, meant
         cipher = UNKNOWN if body is None else NONE.name
-        return self._piece(0, sender, raw, None, payload, cipher, body, (wrong,), envelope=envelope, proto_id=proto_id)
+        return Piece(
+            self._number(), 0, sender, raw, None, payload, cipher, body, (wrong,), envelope=envelope, proto_id=proto_id
+        )
 
     def skip(self) -> None:
         """Note that bytes are missing: from here on nothing is reported that depends on having every byte."""
@@ -193,26 +197,10 @@ class ConversationChecker:
         """
         return self._exchange.close(time, ended=ended, handshake=self._encryption.handshake_text())
 
-    def _piece(
-        self,
-        offset: int,
-        sender: Role | None,
-        raw: bytes,
-        header: Header | None,
-        payload: bytes,
-        cipher: str,
-        body: bytes | None,
-        findings: tuple[Finding, ...],
-        *,
-        key_unknown: bool = False,
-        envelope: Envelope | None = None,
-        proto_id: int = 0,
-    ) -> Piece:
-        number = self._count
+    def _number(self) -> int:
+        """Return the number of the next piece."""
         self._count += 1
-        return Piece(
-            number, offset, sender, raw, header, payload, cipher, body, findings, key_unknown, envelope, proto_id
-        )
+        return self._count - 1
 
     def _next(self, data: bytes, at: int, sender: Role | None, time: int) -> Piece:
         """Read the piece at ``at``."""
@@ -341,12 +329,14 @@ class ConversationChecker:
         if found is None:
             return None
         finding, start = found
-        return self._piece(at, sender, raw, None, raw[start:], UNKNOWN, None, (finding._replace(sender=sender),))
+        return Piece(
+            self._number(), at, sender, raw, None, raw[start:], UNKNOWN, None, (finding._replace(sender=sender),)
+        )
 
     def _refused(self, data: bytes, at: int, sender: Role | None) -> Piece:
         proof = "Too much here begins like a frame and is none: the rest was not looked at."
         found = Finding(MISTAKES["no_frame"], proof, sender, proven=False)
-        return self._piece(at, sender, data, None, data, UNKNOWN, None, (found,))
+        return Piece(self._number(), at, sender, data, None, data, UNKNOWN, None, (found,))
 
     def _no_frame(self, data: bytes, at: int, sender: Role | None) -> Piece:
         """Return the bytes from ``at``, where no frame begins, up to where one does, as a piece."""
@@ -367,12 +357,14 @@ class ConversationChecker:
         elif (between := self._between(raw, data, at)) is not None:
             mistake, proof = "bytes_between_frames", between
         else:
-            mistake, proof = "no_frame", f'A frame begins with "FT" (46 54), here is {raw[:8].hex(" ")}.'
-            unquoted = f'A frame begins with "FT" (46 54), here is {raw[:2].hex(" ")}.'
+            other = protocol_of(raw)
+            so_begins = f": so begins {other}" if other else ""
+            mistake, proof = "no_frame", f'A frame begins with "FT" (46 54), here is {raw[:8].hex(" ")}{so_begins}.'
+            unquoted = f'A frame begins with "FT" (46 54), here is {raw[:2].hex(" ")}{so_begins}.'
         is_proven = mistake != "no_frame" and " may be " not in proof
         found = Finding(MISTAKES[mistake], proof, sender, proven=is_proven, unquoted=unquoted)
         payload = raw[HEADER_SIZE:] if header else raw
-        return self._piece(at, sender, raw, header, payload, UNKNOWN, None, (found,))
+        return Piece(self._number(), at, sender, raw, header, payload, UNKNOWN, None, (found,))
 
     def _between(self, raw: bytes, data: bytes, at: int) -> str | None:
         """Return what bytes beside a frame are that are no part of any; ``None`` if they may be a damaged one."""
@@ -459,7 +451,8 @@ class ConversationChecker:
         if findings:
             self._exchange.note_wrong(header.proto_id, header.serial, side)
         raw = raw if on_wire is None else on_wire.encode() + payload
-        return self._piece(
+        return Piece(
+            self._number(),
             offset,
             side,
             raw,

@@ -22,6 +22,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ftwire._varints import encode_varint
 from ftwire.body import decode_body, encode_body
 from ftwire.errors import BodyError
 from ftwire.header import HEADER_SIZE, BodyFormat, Header
@@ -311,7 +312,7 @@ def _prefixed(hashed: Hashed) -> Iterator[Form]:
         "big-endian u16": struct.pack(">H", size & 0xFFFF),
         "u64": struct.pack("<Q", size),
         "big-endian u64": struct.pack(">Q", size),
-        "varint": _varint(size),
+        "varint": encode_varint(size),
     }
     for how, prefix in prefixes.items():
         yield "sha1_of_length_prefixed", f"the {hashed.name} after its length as {how}", prefix + subject
@@ -468,14 +469,6 @@ def _json_texts(value: object) -> Iterator[tuple[str, bytes]]:
                 shown = how + (", members sorted" if order else "")
                 yield shown, made.encode("utf-8", "replace")
                 yield f"{shown}, and a line end", made.encode("utf-8", "replace") + b"\n"
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def _part(hashed: Hashed, work: Work) -> DigestSource | None:

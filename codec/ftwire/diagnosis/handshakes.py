@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha1
 from itertools import pairwise
 from typing import Final
@@ -89,31 +90,17 @@ def _with_key(
     of_payload: bool,
 ) -> Finding | None:
     size = key.size
+    is_init = partial(reads, proto_id=INIT_CONNECT, body_format=body_format, sender=sender, registry=registry)
     if not payload:
         return None
     if len(payload) % size:
-        for name, whole_blocks in (*bytes_of_text(payload), ("", resized(payload, size))):
-            inner = _joined(whole_blocks, key)
-            if inner is not None and reads(inner, INIT_CONNECT, body_format, sender, registry):
-                if name:
-                    proof = f"What the {name} of the body stands for are RSA blocks, and the key opens them."
-                    return Finding(MISTAKES["ciphertext_as_text"], proof, sender)
-                proof = f"The body has {len(payload)} bytes; with blocks of {size} the key opens it."
-                return Finding(MISTAKES["rsa_block_size"], proof, sender)
-        if looks_like_rsa(payload):
-            proof = f"{len(payload)} bytes are no whole blocks of this key's {size}: the key has another size."
-            return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
-        if len(payload) < size or reads(payload, INIT_CONNECT, body_format, sender, registry):
-            return None
-        proof = f"{len(payload)} bytes are no whole blocks of {size}: {len(payload) % size} are left over."
-        return Finding(MISTAKES["rsa_chunk_size"], proof, sender, proven=False)
+        return _of_broken_blocks(payload, sender, key, is_init)
     blocks = [payload[start : start + size] for start in range(0, len(payload), size)][:MAX_BLOCKS]
     opened = [_unlock(key, block) for block in blocks]
     chunks = [_strip(block) for block in opened]
     whole = [chunk for chunk in chunks if chunk is not None]
     if len(whole) == len(blocks):
-        body = b"".join(whole)
-        if reads(body, INIT_CONNECT, body_format, sender, registry):
+        if is_init(b"".join(whole)):
             if not of_payload:
                 return None
             proof = f"The key opens all {len(blocks)} blocks to a whole message, and the SHA-1 is that of the blocks."
@@ -126,8 +113,40 @@ def _with_key(
         bad = chunks.index(None) + 1
         proof = f"The key opens {len(whole)} of {len(blocks)} blocks, but not block {bad}."
         return Finding(MISTAKES["rsa_chunk_size"], proof, sender, proven=False)
+    return _of_other_blocks(payload, blocks, opened, sender, key, is_init)
+
+
+def _of_broken_blocks(
+    payload: bytes, sender: Role | None, key: RsaKey, is_init: Callable[[bytes], bool]
+) -> Finding | None:
+    """Return the finding for a body that is no whole number of the key's blocks."""
+    size = key.size
+    if (found := _as_text(payload, sender, key, is_init)) is not None:
+        return found
+    inner = _joined(resized(payload, size), key)
+    if inner is not None and is_init(inner):
+        proof = f"The body has {len(payload)} bytes; with blocks of {size} the key opens it."
+        return Finding(MISTAKES["rsa_block_size"], proof, sender)
+    if looks_like_rsa(payload):
+        proof = f"{len(payload)} bytes are no whole blocks of this key's {size}: the key has another size."
+        return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
+    if len(payload) < size or is_init(payload):
+        return None
+    proof = f"{len(payload)} bytes are no whole blocks of {size}: {len(payload) % size} are left over."
+    return Finding(MISTAKES["rsa_chunk_size"], proof, sender, proven=False)
+
+
+def _of_other_blocks(
+    payload: bytes,
+    blocks: Sequence[bytes],
+    opened: Sequence[bytes | None],
+    sender: Role | None,
+    key: RsaKey,
+    is_init: Callable[[bytes], bool],
+) -> Finding:
+    """Return the finding for blocks of which none has the padding of PKCS#1 v1.5 under the key."""
     for bare in (b"".join((block or b"").lstrip(b"\0") for block in opened), b"".join(map(_stripped, opened))):
-        if reads(bare, INIT_CONNECT, body_format, sender, registry):
+        if is_init(bare):
             proof = f"The blocks decrypt, without any padding, to {len(bare)} bytes of InitConnect."
             return Finding(MISTAKES["rsa_no_padding"], proof, sender)
     if (other := other_padding(opened)) is not None:
@@ -135,11 +154,8 @@ def _with_key(
     if all(is_signature_block(key.lock(block)) for block in blocks):
         proof = "The public half of the key opens every block, to the padding 00 01 ff of what the private half makes."
         return Finding(MISTAKES["rsa_private_key"], proof, sender)
-    for name, blocks_in_text in bytes_of_text(payload):
-        inner = _joined(blocks_in_text, key)
-        if inner is not None and reads(inner, INIT_CONNECT, body_format, sender, registry):
-            proof = f"What the {name} of the body stands for are RSA blocks, and the key opens them."
-            return Finding(MISTAKES["ciphertext_as_text"], proof, sender)
+    if (found := _as_text(payload, sender, key, is_init)) is not None:
+        return found
     first = opened[0]
     beginning = "a number above its modulus" if first is None else f"{first[:2].hex(' ')} ..."
     proof = (
@@ -147,6 +163,16 @@ def _with_key(
         "an RSA library hides that behind random bytes and the SHA-1 fails instead."
     )
     return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
+
+
+def _as_text(payload: bytes, sender: Role | None, key: RsaKey, is_init: Callable[[bytes], bool]) -> Finding | None:
+    """Return the finding for RSA blocks that were sent as text."""
+    for name, blocks in bytes_of_text(payload):
+        inner = _joined(blocks, key)
+        if inner is not None and is_init(inner):
+            proof = f"What the {name} of the body stands for are RSA blocks, and the key opens them."
+            return Finding(MISTAKES["ciphertext_as_text"], proof, sender)
+    return None
 
 
 def _joined_otherwise(chunks: Sequence[bytes], digest: bytes) -> str | None:

@@ -49,11 +49,17 @@ _TEXTS: Final = tuple(
             r"(quota|额度|額度).*(insufficient|exceed|not enough|used up|不足|超限|上限|已满|用完)|insufficient .*quota"
             r"|not enough .*quota|超出限额|订阅.*超.*额度",
         ),
-        ("too_frequent", _ANY, r"too frequent|frequency limit|high.?frequency|频率太高|频率限制|请求过于频繁|頻率太高"),
+        ("too_frequent", _ANY, r"too frequent|frequency limit|high.?frequency|频率太高|频率限制|[太于]频繁|頻率太高"),
         (
             "no_quote_right",
             _QUOTES,
             r"no right to (subscribe|get)|no (quote|quotation) (right|permission)|(没有|无).*行情权限|行情权限不足",
+        ),
+        ("protocol_refused", _ANY, r"unknown protocol|未知(的)?协议"),
+        (
+            "security_refused",
+            range(_TRADE.start, _QUOTES.stop),
+            r"unknown (stock|security)|cannot find '[^']*' in \w+ stocks|pulling option info fail?d|未知股票",
         ),
     )
 )
@@ -70,7 +76,7 @@ def refusal_finding(message: Any, proto_id: int) -> Finding | None:
         if proto_id in ids and pattern.search(text[:4096]):
             shown = text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "..."
             unquoted = f"The reply to protocol {proto_id} has retType {message.retType}"
-            sender = None if mistake in ("quota_used_up", "no_quote_right") else Role.CLIENT
+            sender = None if mistake in ("quota_used_up", "no_quote_right", "protocol_refused") else Role.CLIENT
             proof = f'{unquoted} and retMsg "{shown}".'
             return Finding(MISTAKES[mistake], proof, sender, unquoted=f"{unquoted}, and its text is about this.")
     return None

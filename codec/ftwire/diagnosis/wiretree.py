@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ftwire._varints import read_varint
 from ftwire.schema import is_repeated
 
 if TYPE_CHECKING:
@@ -104,14 +105,9 @@ class _Reader:
         self.data = data
         self.left = max_nodes
 
-    def varint(self, at: int, end: int) -> tuple[int, int] | None:
-        value = 0
-        for count in range(min(10, end - at)):
-            byte = self.data[at + count]
-            value |= (byte & 0x7F) << (7 * count)
-            if byte < 0x80:
-                return value & 0xFFFF_FFFF_FFFF_FFFF, at + count + 1
-        return None
+    def _varint(self, at: int, end: int) -> tuple[int, int] | None:
+        read = read_varint(self.data, at, end)
+        return None if read is None else (read[0] & 0xFFFF_FFFF_FFFF_FFFF, read[1])
 
     def message(
         self, at: int, end: int, descriptor: Descriptor | None, depth: int, group: int, *, guessing: bool
@@ -125,7 +121,7 @@ class _Reader:
             self.left -= 1
             node = self.field(at, end, descriptor, depth, group, guessing=guessing)
             if node is None:  # the group ends here
-                tag = self.varint(at, end)
+                tag = self._varint(at, end)
                 assert tag is not None  # noqa: S101 - for the type checker: field() has just read it
                 return tuple(nodes), tag[1]
             nodes.append(node)
@@ -142,7 +138,7 @@ class _Reader:
         def fail(problem: str, number: int = 0, wire: int = 0, field: FieldDescriptor | None = None) -> Node:
             return Node(offset, offset, end, number, wire, field, "", None, problem=problem)
 
-        read = self.varint(offset, end)
+        read = self._varint(offset, end)
         if read is None or read[0] >= 1 << 32 or read[1] - offset > 5:
             return fail("no tag: not a number of 1 to 5 bytes")
         tag, at = read
@@ -156,7 +152,7 @@ class _Reader:
         known = None if descriptor is None else descriptor.fields_by_number.get(number)
         field = known if known is not None and _fits(known, wire) else None
         if wire == VARINT:
-            read = self.varint(at, end)
+            read = self._varint(at, end)
             if read is None:
                 return fail("a number that does not end", number, wire, field)
             return Node(offset, at, read[1], number, wire, field, *_varint(field, read[0]))
@@ -172,7 +168,7 @@ class _Reader:
             children, after = self.message(at, end, inner, depth + 1, number, guessing=guessing)
             problem = next((child.problem for child in children if child.problem), None)
             return Node(offset, at, after, number, wire, field, "group", None, children, problem)
-        read = self.varint(at, end)
+        read = self._varint(at, end)
         if read is None:
             return fail("a length that does not end", number, wire, field)
         length, start = read
@@ -210,7 +206,7 @@ class _Reader:
         items = []
         at = start
         while at < stop:
-            read = self.varint(at, stop)
+            read = self._varint(at, stop)
             if read is None:
                 return None
             items.append(_varint(field, read[0])[1])

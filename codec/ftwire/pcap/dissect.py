@@ -150,6 +150,9 @@ class Dissector:
         """Take the current packet through every layer."""
         try:
             end = len(data)
+            if not end and not original:
+                # Zero bytes behind the last packet, as of a disk that filled up or a machine that went down.
+                raise PacketError("a packet without bytes")
             ethertype, position = network_layer(link_type, data, 0, end)
             # Some writers leave the original length 0.
             wire_end, tunnels = max(end, original), 0

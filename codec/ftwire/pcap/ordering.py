@@ -212,8 +212,6 @@ class CapturePart:
                 break
         if isinstance(scanner, PcapngScanner):
             self.secrets.extend(scanner.secrets)
-        if not self.runs and not base + at:
-            raise NotACaptureError("no bytes at all" if not buffer else "neither pcap nor pcapng")
         if self.damage is None and len(buffer) > at:
             self.damage = TruncatedCaptureError("the file ends inside a record", offset=base + len(buffer))
 

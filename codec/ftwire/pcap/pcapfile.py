@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from copy import copy
 from struct import Struct
+from typing import Final
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError
@@ -56,6 +57,12 @@ def scan_pcap_in_python(
         places.append((seconds * 1_000_000_000 + fraction * unit_ns, start, captured, original, interface))
         at = start + captured
     return (segments_at if segments else packets_at)(data, places), at
+
+
+_LONGEST_SNAP: Final = 1 << 20
+"""Largest snapshot length of usual programs; as a time it would be in January of 1970."""
+_FIRST_TIME: Final = 631_152_000
+"""1990, in seconds since 1970: no capture is older."""
 
 
 def follow_pcap_in_python(
@@ -151,8 +158,16 @@ class PcapScanner:
         self.need = header = self._record_header
         if at + header > len(buffer):
             return False
-        captured: int = Struct(self._order + "I").unpack_from(buffer, at + 8)[0]
+        seconds, fraction, captured = Struct(self._order + "III").unpack_from(buffer, at)
         if captured > self._max_record:
+            link_type = None if self._interface is None else self._interface.link_type
+            if seconds <= _LONGEST_SNAP and fraction & 0xFFFF == link_type and captured >= _FIRST_TIME:
+                # Snapshot length and link type of a file header, whose first 16 bytes passed for an empty packet, and
+                # the first packet's time.
+                raise CaptureFormatError(
+                    "another capture begins here, as cat joins files: give both, or join them with mergecap",
+                    offset=base + at - header,
+                )
             raise CaptureFormatError(
                 f"a packet of {captured} bytes is announced, the limit is {self._max_record}", offset=base + at
             )

@@ -7,6 +7,7 @@ skipped.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
 from struct import Struct
 from typing import TypeAlias
@@ -69,22 +70,8 @@ def scan_pcapng_in_python(
     than ``largest`` bytes, or belongs to an interface that was not described. Without ``segments`` every packet is a
     ``Record``, with it a plain TCP segment is a ``Segment``. ``order`` is ``<`` or ``>``.
     """
-    unpack, unpack_length, end = Struct(order + "IIIIIII").unpack_from, Struct(order + "I").unpack_from, len(data)
     places: list[Place] = []
-    while at + _AROUND_PACKET <= end:
-        kind, length, index, high, low, captured, original = unpack(data, at)
-        following = at + length
-        if not (
-            kind == _ENHANCED_PACKET
-            and captured + _AROUND_PACKET <= length <= largest
-            and following <= end
-            and not length % 4
-            and index < len(interfaces)
-            and unpack_length(data, following - 4)[0] == length
-        ):
-            break
-        multiplier, divisor, offset_ns = clocks[index]
-        time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
+    for time_ns, index, captured, original, following in _packets(data, at, order, largest, clocks):
         places.append((time_ns, at + _PACKET_START, captured, original, interfaces[index]))
         at = following
     return (segments_at if segments else packets_at)(data, places), at
@@ -98,10 +85,25 @@ def follow_pcapng_in_python(
     And where the first other block starts: a packet that is earlier than the one before (or than ``latest``) or later
     than ``until``, or what ``scan_pcapng_in_python`` stops at. A time of 0 is none: such a packet follows any other.
     """
-    unpack, unpack_length, end = Struct(order + "IIIIII").unpack_from, Struct(order + "I").unpack_from, len(data)
     first: int | None = None
+    for time_ns, _, _, _, following in _packets(data, at, order, largest, clocks):
+        if time_ns:
+            if not latest <= time_ns <= until:
+                break
+            latest = time_ns
+            if first is None:
+                first = time_ns
+        at = following
+    return first, latest, at
+
+
+def _packets(
+    data: bytes, at: int, order: str, largest: int, clocks: list[Clock]
+) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield time, interface, captured and original length, and end of the enhanced packet blocks from ``at`` on."""
+    unpack, unpack_length, end = Struct(order + "IIIIIII").unpack_from, Struct(order + "I").unpack_from, len(data)
     while at + _AROUND_PACKET <= end:
-        kind, length, index, high, low, captured = unpack(data, at)
+        kind, length, index, high, low, captured, original = unpack(data, at)
         following = at + length
         if not (
             kind == _ENHANCED_PACKET
@@ -111,17 +113,10 @@ def follow_pcapng_in_python(
             and index < len(clocks)
             and unpack_length(data, following - 4)[0] == length
         ):
-            break
+            return
         multiplier, divisor, offset_ns = clocks[index]
-        time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
-        if time_ns:
-            if not latest <= time_ns <= until:
-                break
-            latest = time_ns
-            if first is None:
-                first = time_ns
+        yield (high << 32 | low) * multiplier // divisor + offset_ns, index, captured, original, following
         at = following
-    return first, latest, at
 
 
 scan_pcapng = scan_pcapng_in_python if core is None else core.scan_pcapng

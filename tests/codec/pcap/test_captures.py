@@ -11,29 +11,22 @@ from hypothesis import strategies as st
 
 from ftwire.errors import CaptureError, CaptureFormatError, NotACaptureError, TruncatedCaptureError
 from ftwire.pcap import Limits, LinkType, Packet, PacketReader, PcapngWriter, PcapWriter
-from support.pcap_model import chunks
+from support.pcap_model import chunks, read_packets
 
 SECOND = 1_000_000_000
 
 
 def read(parts: list[bytes], limits: Limits | None = None) -> list[Packet]:
-    reader = PacketReader(limits)
-    packets = [packet for part in parts for packet in reader.feed(part)]
-    reader.close()
+    packets, error = read_packets(parts, limits)
+    if error is not None:
+        raise error
     return packets
 
 
 def read_damaged(parts: list[bytes], limits: Limits | None = None) -> tuple[list[Packet], CaptureError]:
-    reader = PacketReader(limits)
-    packets: list[Packet] = []
-    try:
-        for part in parts:
-            for packet in reader.feed(part):
-                packets.append(packet)  # noqa: PERF402 - what came before the error must be kept
-        reader.close()
-    except CaptureError as error:
-        return packets, error
-    pytest.fail("no error")
+    packets, error = read_packets(parts, limits)
+    assert error is not None
+    return packets, error
 
 
 def short(packets: list[Packet]) -> list[tuple[int, bytes, int]]:
@@ -296,6 +289,19 @@ def test_lengths_that_lie(file: bytes) -> None:
         assert isinstance(error, CaptureFormatError)
         assert error.offset is not None
         assert [packet.data for packet in packets] == [b"abcdef", b"ghi"]
+
+
+@pytest.mark.parametrize("nanoseconds", [False, True])
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_files_that_cat_has_joined(nanoseconds: bool, size: int) -> None:
+    writer = PcapWriter(nanoseconds=nanoseconds)
+    file = writer.header() + writer.packet(1_700_000_000_000_000_000, b"packet")
+    reader = PacketReader()
+    found: list[Packet] = []
+    joined = chunks(file + file, range(size, 2 * len(file), size))
+    with pytest.raises(CaptureFormatError, match=rf"another capture begins here, .* \(file offset {len(file)}\)"):
+        found.extend(packet for chunk in joined for packet in reader.feed(chunk))
+    assert found[0].data == b"packet"
 
 
 def test_a_version_nobody_knows() -> None:

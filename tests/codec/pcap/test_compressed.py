@@ -20,16 +20,15 @@ from hypothesis import strategies as st
 import ftwire
 from ftwire.capture import is_capture
 from ftwire.errors import (
-    CaptureError,
     CaptureFormatError,
     NotACaptureError,
     TruncatedCaptureError,
     UnsupportedCompressionError,
 )
-from ftwire.pcap import Packet, PacketReader, PcapWriter
+from ftwire.pcap import PacketReader, PcapWriter
 from ftwire.strategies import mutations
 from support.captures import pcap, session
-from support.pcap_model import chunks
+from support.pcap_model import chunks, read_packets
 from support.programs import absent
 
 MIB = 1 << 20
@@ -60,42 +59,29 @@ def packed(name: str, data: bytes = CAPTURE) -> bytes:
     return packer(name)(data)
 
 
-def read(parts: list[bytes]) -> tuple[list[Packet], CaptureError | None]:
-    reader = PacketReader()
-    packets: list[Packet] = []
-    try:
-        for part in parts:
-            for packet in reader.feed(part):
-                packets.append(packet)  # noqa: PERF402 - what came before the error must be kept
-        reader.close()
-    except CaptureError as error:
-        return packets, error
-    return packets, None
-
-
-PLAIN = read([CAPTURE])[0]
+PLAIN = read_packets([CAPTURE])[0]
 
 
 @every_format
 @given(cuts=st.lists(st.integers(0, 2000), max_size=8))
 def test_a_compressed_capture_is_read_in_any_chunks(name: str, cuts: list[int]) -> None:
-    assert read(chunks(packed(name), cuts)) == (PLAIN, None)
+    assert read_packets(chunks(packed(name), cuts)) == (PLAIN, None)
 
 
 @every_format
 def test_byte_by_byte_and_in_several_parts(name: str) -> None:
     pack = packer(name)
     parts = pack(CAPTURE[:100]) + pack(b"") + pack(CAPTURE[100:])
-    assert read([parts]) == read([bytes((byte,)) for byte in parts]) == (PLAIN, None)
+    assert read_packets([parts]) == read_packets([bytes((byte,)) for byte in parts]) == (PLAIN, None)
     # Tapes and block devices pad a file with zeros.
-    assert read([parts + bytes(512)]) == (PLAIN, None)
+    assert read_packets([parts + bytes(512)]) == (PLAIN, None)
 
 
 @every_format
 def test_cut_anywhere_it_gives_what_is_whole_and_says_so(name: str) -> None:
     whole = packed(name)
     for end in range(1, len(whole)):
-        packets, error = read([whole[:end]])
+        packets, error = read_packets([whole[:end]])
         assert isinstance(error, TruncatedCaptureError), end
         assert packets == PLAIN[: len(packets)]
 
@@ -107,7 +93,7 @@ def test_damage_anywhere_in_the_first_bytes_is_a_documented_error(name: str) -> 
     for at in range(min(40, len(whole))):
         for value in (0x00, 0x01, 0x7F, 0x80, 0xE0, 0xFF, whole[at] ^ 0x10):
             damaged = whole[:at] + bytes((value,)) + whole[at + 1 :]
-            packets, error = read([damaged])
+            packets, error = read_packets([damaged])
             assert is_capture(damaged) == is_capture(damaged[:4])
             assert error is None or type(error) in (
                 CaptureFormatError,
@@ -124,7 +110,7 @@ def test_damage_anywhere_in_the_first_bytes_is_a_documented_error(name: str) -> 
 @given(source=st.data())
 def test_damage_gives_packets_and_an_error_whatever_the_chunks(name: str, source: st.DataObject) -> None:
     damaged = source.draw(mutations(packed(name), max_changes=3)).data
-    whole, pieces = read([damaged]), read([bytes((byte,)) for byte in damaged])
+    whole, pieces = read_packets([damaged]), read_packets([bytes((byte,)) for byte in damaged])
     if name == "gzip":
         assert (type(whole[1]), str(whole[1])) == (type(pieces[1]), str(pieces[1]))
     # What else decompresses returns less in front of the damage, where much came at once.
@@ -134,7 +120,7 @@ def test_damage_gives_packets_and_an_error_whatever_the_chunks(name: str, source
 
 @every_format
 def test_something_else_behind_the_capture_is_damage(name: str) -> None:
-    packets, error = read([packed(name) + b"something else"])
+    packets, error = read_packets([packed(name) + b"something else"])
     assert isinstance(error, CaptureFormatError)
     assert f"{name} member 2" in str(error)
     assert packets == PLAIN
@@ -145,7 +131,7 @@ def test_packets_in_front_of_damage_are_given_out(name: str) -> None:
     """All of them in gzip, of other formats all but those of the last 4 KiB."""
     noise = b"".join(PcapWriter().packet(at, at.to_bytes(4, "big") * 20) for at in range(2000))
     part = packed(name, CAPTURE[:24] + noise)
-    packets, error = read([part + packed(name, noise)[:-200] + bytes(8) + b"\xff" * 192])
+    packets, error = read_packets([part + packed(name, noise)[:-200] + bytes(8) + b"\xff" * 192])
     assert isinstance(error, CaptureFormatError)
     assert len(packets) >= 2000
 
@@ -172,11 +158,11 @@ def test_a_bomb_takes_no_more_memory_than_a_step(name: str) -> None:
 def test_a_window_of_gigabytes_is_refused() -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
     large = lzma.LZMACompressor(filters=filters)
-    _, error = read([large.compress(CAPTURE) + large.flush()])
+    _, error = read_packets([large.compress(CAPTURE) + large.flush()])
     assert isinstance(error, CaptureFormatError)
     # A frame that announces a window of 2 GiB (RFC 8878 section 3.1.1.1.2: exponent 21 above 10).
     packed("zstd")
-    _, error = read([bytes.fromhex("28b52ffd") + b"\0" + bytes((21 << 3,)) + bytes(20)])
+    _, error = read_packets([bytes.fromhex("28b52ffd") + b"\0" + bytes((21 << 3,)) + bytes(20)])
     assert isinstance(error, CaptureFormatError)
 
 
@@ -184,16 +170,16 @@ def test_frames_without_end_are_refused() -> None:
     """Each takes as long as decompressing kilobytes: a file of many megabytes of them would take minutes."""
     empty = bytes.fromhex("502a4d1800000000")
     flood = packed("zstd") + empty * 50_000
-    packets, error = read([flood])
+    packets, error = read_packets([flood])
     assert isinstance(error, CaptureFormatError)
     assert (packets, str(error).endswith("too many small ones")) == (PLAIN, True)
-    assert str(read(chunks(flood, range(0, len(flood), 7)))[1]) == str(error)
-    assert read([packed("zstd") + empty * 5000 + packed("zstd", CAPTURE[24:])])[1] is None
+    assert str(read_packets(chunks(flood, range(0, len(flood), 7)))[1]) == str(error)
+    assert read_packets([packed("zstd") + empty * 5000 + packed("zstd", CAPTURE[24:])])[1] is None
 
 
 def test_zstd_of_pzstd_begins_with_a_frame_that_is_skipped() -> None:
     skipped = bytes.fromhex("502a4d18") + (4).to_bytes(4, "little") + b"size"
-    assert read([skipped + packed("zstd")]) == (PLAIN, None)
+    assert read_packets([skipped + packed("zstd")]) == (PLAIN, None)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +194,7 @@ def test_zstd_of_pzstd_begins_with_a_frame_that_is_skipped() -> None:
 )
 def test_what_cannot_be_decompressed_is_named_with_a_remedy(head: bytes, name: str, command: str) -> None:
     for parts in ([head + bytes(40)], [bytes((byte,)) for byte in head + bytes(40)]):
-        packets, error = read(parts)
+        packets, error = read_packets(parts)
         assert isinstance(error, UnsupportedCompressionError)
         assert not packets
         assert str(error) == f"compressed with {name}: decompress it first: {command} FILE | ftwire dump -"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import struct
 import time
-import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,20 +29,10 @@ from ftwire.pcap import (
     TcpConversation,
 )
 from support.pcap_model import ACK, RST, SYN, A, B, dissect, frame, pcap
+from support.work import peak
 
 MIB = 1 << 20
 HEADER = PcapWriter().header()
-
-
-def peak(run: Callable[[], object]) -> int:
-    """Most bytes allocated at a time while ``run`` runs."""
-    gc.collect()
-    tracemalloc.start()
-    try:
-        run()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def drain(dissector: Dissector, parts: Iterator[bytes]) -> dict[type[Event], int]:

@@ -203,6 +203,13 @@ def test_bytes_the_capture_cut_off_are_missing_and_count() -> None:
     assert (lost.offset, lost.length, lost.packet_number, lost.reason) == (9, 5, 2, MissingReason.SNAPPED)
 
 
+def test_zero_bytes_behind_the_last_packet_are_packets_without_bytes_and_not_cut() -> None:
+    file = pcap([frame(A, B, 100, b"payload")]) + bytes(64)
+    *_, skipped = (event for event in dissect([file]) if isinstance(event, PacketSkipped))
+    assert type(skipped.error) is PacketError
+    assert str(skipped.error) == "a packet without bytes"
+
+
 def test_a_cut_packet_that_waits_still_lacks_its_end() -> None:
     frames = [frame(A, B, 99, flags=2), frame(A, B, 107, b"payload"), frame(A, B, 100, b"payload")]
     writer = PcapWriter()

@@ -65,6 +65,7 @@ def test_streams_end_with_the_client(running: RunningGateway) -> None:
     assert repr(client).endswith(f"{running.port}, not connected>")
     with pytest.raises(RuntimeError, match="closed"):
         client.subscribe("HK.00700", "RT")
+    client.close()  # as in a finally around a with
 
 
 def test_errors_are_those_of_the_asyncio_client(running: RunningGateway) -> None:

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,14 @@ from ftwire.frame import Role, encode_frame
 from ftwire_tools.commands import ftwire
 from ftwire_tools.messages.trading import TRADING
 from support.captures import Said, pcap, session
+from support.command import FTWIRE
 from support.places import ROOT
 from support.recording import serving as tcp_serving
 from support.scripted_gateway import ScriptedGateway, serving
 
 KEYS = ROOT / "fixtures" / "keys"
 KEY = KEYS / "TEST-ONLY-1024.pem"
-COMMAND = [sys.executable, "-m", "ftwire_tools.cli", "call"]
+COMMAND = [*FTWIRE, "call"]
 RT = '{"security": "HK.00700"}'
 
 
@@ -323,6 +323,14 @@ def test_nobody_listens() -> None:
     assert result.stderr == f"Error: no connection to 127.0.0.1:{gateway.port}: refused, nobody listens there\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_request_in_a_file_of_an_editor_or_of_powershell(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    path.write_bytes(RT.encode(encoding))
+    with serving() as gateway:
+        assert call("Qot_GetRT", f"@{path}", to=gateway).stdout == call("Qot_GetRT", RT, to=gateway).stdout
+
+
 def test_wrong_and_missing_keys_are_hinted_at(tmp_path: Path) -> None:
     with serving(key=RsaKey.from_pem(KEY.read_bytes())) as gateway:
         missing = call("Qot_GetRT", RT, to=gateway)
@@ -340,6 +348,26 @@ def test_wrong_and_missing_keys_are_hinted_at(tmp_path: Path) -> None:
     )
     assert call("Qot_GetRT", RT, "--key", tmp_path / "none.pem").exit_code == 1
     assert call("Qot_GetRT", f"@{tmp_path}/none.json").exit_code == 1
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2p1\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_another_server_is_no_gateway_that_needs_a_key(greeting: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def greet() -> None:
+            client, _ = server.accept()
+            with client:
+                client.sendall(greeting)
+                client.recv(4096)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        result = CliRunner().invoke(ftwire, ["call", "Qot_GetRT", RT, "--to", f"127.0.0.1:{port}"])
+        thread.join()
+    assert result.exit_code == 1
+    assert f"no port on which OpenD speaks TCP: ftwire doctor 127.0.0.1:{port} tells more" in result.stderr
+    assert "key" not in result.stderr
 
 
 # As a process

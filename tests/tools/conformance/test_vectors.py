@@ -17,6 +17,7 @@ import pytest
 from fixtures.make_vectors import FLAGS, GROUPS, VECTORS
 from ftwire import errors
 from ftwire_tools.conformance.judging import judge
+from support.command import FTWIRE
 from support.places import ROOT
 from support.vector_program import OPERATIONS, answer
 
@@ -71,7 +72,7 @@ def test_the_library_answers_every_vector_and_names_errors_as_the_file_does(grou
 
 
 def vectors(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ftwire_tools.cli", "vectors", *words]
+    command = [*FTWIRE, "vectors", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
@@ -249,7 +250,7 @@ def test_a_vector_that_lacks_something_is_no_vector(member: str, tmp_path: Path)
 
 
 def test_help_has_an_example() -> None:
-    words = [sys.executable, "-m", "ftwire_tools.cli", "vectors", "check", "--help"]
+    words = [*FTWIRE, "vectors", "check", "--help"]
     assert (
         "ftwire vectors check --command 'node"
         in subprocess.run(words, capture_output=True, text=True, check=True).stdout

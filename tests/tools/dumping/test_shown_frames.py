@@ -11,7 +11,7 @@ from ftwire.errors import BodyError, UnknownProtocolError
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.websocket import DISCONNECTED, Envelope, EnvelopeStatus
-from ftwire_tools.dumping.dumper import Dump, Form
+from ftwire_tools.dumping.dumper import Dump, DumpForm
 from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.jsonlines import JsonRenderer
@@ -67,7 +67,7 @@ def test_unknown_protocols_are_errors_on_either_transport() -> None:
 def test_an_error_beside_a_body_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
     body = rt_response().SerializeToString()
     observation = dissected(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).observation
-    form = Form(as_json=False, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
+    form = DumpForm(as_json=False, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
     dump = Dump(form, FrameFilter(), None, file=None)
     dump.show([DissectedFrame(1, TALK, observation)])
     dump.flush()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,10 +32,12 @@ from ftwire_tools.explaining.piece_view import PieceView
 from ftwire_tools.terminal.hex_input import from_hex
 from ftwire_tools.terminal.style import PLAIN
 from support import captures
-from support.frames import init_response, request, response, rt_request, rt_response
+from support.command import FTWIRE
+from support.frames import init_response, request, response, rt_request, rt_response, websocket_frame
 from support.programs import require
 
 KEY = FIXTURES / "keys" / "TEST-ONLY-1024.pem"
+MASKS = {"client": b"\x01\x02\x03\x04", "server": b""}
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -47,17 +51,6 @@ def run(*words: str | Path, data: bytes | None = None) -> Result:
 def found_in(result: Result) -> set[tuple[str, str | None, tuple[int, ...]]]:
     assert result.exit_code in (0, 3), result.output
     return {(one["mistake"], one["sender"], tuple(one["frames"])) for one in json.loads(result.stdout)["findings"]}
-
-
-def masked(message: bytes, *, client: bool) -> bytes:
-    """A WebSocket frame (RFC 6455, 5.2): final, binary, masked from a client."""
-    size = len(message)
-    length = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
-    if not client:
-        return b"\x82" + length + message
-    mask = b"\x01\x02\x03\x04"
-    hidden = bytes(byte ^ mask[place % 4] for place, byte in enumerate(message))
-    return b"\x82" + bytes([length[0] | 0x80]) + length[1:] + mask + hidden
 
 
 def pcap_of(steps: list[tuple[str, bytes, float]]) -> bytes:
@@ -77,7 +70,7 @@ def pcap_of(steps: list[tuple[str, bytes, float]]) -> bytes:
 def capture_of(vector: Any) -> bytes:
     steps = [(step["sender"], bytes.fromhex(step["hex"]), step["time"]) for step in vector["steps"]]
     if vector["transport"] == "websocket":
-        steps = [(sender, masked(data, client=sender == "client"), at) for sender, data, at in steps]
+        steps = [(sender, websocket_frame(data, mask=MASKS[sender]), at) for sender, data, at in steps]
         steps = [("client", UPGRADE[0], 0.0), ("server", UPGRADE[1], 0.0), *steps]
     return pcap_of(steps)
 
@@ -321,7 +314,7 @@ def test_what_one_side_of_a_websocket_connection_sent_is_explained(name: str, tm
 def test_one_side_is_explained_from_the_middle_and_with_its_mistakes() -> None:
     vector = next(each for each in VECTORS if each["id"] == "ws-no-ret-type")
     (expected,) = vector["expected"]
-    wrong = masked(bytes.fromhex(vector["steps"][-1]["hex"]), client=expected["sender"] == "client")
+    wrong = websocket_frame(bytes.fromhex(vector["steps"][-1]["hex"]), mask=MASKS[expected["sender"]])
     for words in ((), ("--from", expected["sender"])):
         result = run("--json", *words, "-", data=b"\x01" * 9 + wrong + wrong)
         assert found_in(result) == {(expected["mistake"], expected["sender"], (1, 2))}
@@ -410,7 +403,7 @@ def test_a_terminal_gets_colours_and_a_pipe_none(monkeypatch: pytest.MonkeyPatch
     raw = request().encode().hex()
     assert "\x1b" not in run(raw).output
     program = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
-    words = [*program, sys.executable, "-m", "ftwire_tools.cli", "explain", raw]
+    words = [*program, *FTWIRE, "explain", raw]
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     coloured = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, check=False).stdout
@@ -563,3 +556,41 @@ def test_a_path_that_could_be_base64_is_a_missing_file(tmp_path: Path) -> None:
         result = CliRunner().invoke(ftwire, ["explain", str(missing)])
         assert result.exit_code == 1
         assert "no such file" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+def test_a_capture_comes_from_a_named_pipe_as_from_a_file(tmp_path: Path) -> None:
+    """Such as ``<(tcpdump -w -)``: what was read to tell what it is cannot be read again."""
+    capture = FIXTURES / "captures" / "futu-api-10.11-plain.pcap"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(capture.read_bytes(),))
+    writer.start()
+    result = run("--all", pipe)
+    writer.join()
+    assert result.exit_code == 0
+    assert result.stdout == run("--all", capture).stdout
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        (bytes.fromhex("16030100c8010000c4030341"), "TLS"),
+        (b"GET / HTTP/1.1\r\nHost: localhost:11111\r\n\r\n", "an HTTP request"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP response"),
+        (b"PROXY TCP4 10.0.0.1 10.0.0.2 50000 11111\r\n", "the PROXY protocol"),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\1\x7f\0\0\1\x13\x88\x2b\x67", "the PROXY protocol"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "SSH"),
+        (b"8=FIX.4.2\x019=65\x0135=A\x01", "FIX"),
+        (b"\x05\x01\x00", "SOCKS"),
+    ],
+)
+def test_other_protocols_are_named(sent: bytes, name: str) -> None:
+    result = run("--brief", "--", sent.hex())
+    assert result.exit_code == 3
+    assert f"so begins {name}" in result.output
+
+
+@pytest.mark.parametrize("garbage", [b"\x17\x03\x03\0\x10", b"GETTING", b"SSH 2", b"\x05\x07\x00"])
+def test_other_bytes_are_not_named(garbage: bytes) -> None:
+    assert "so begins" not in run("--brief", "--", garbage.hex()).output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import subprocess
 from pathlib import Path
@@ -17,6 +16,7 @@ from ftwire.capture import DissectedFrame
 from ftwire.cipher import RsaKey
 from ftwire_tools.commands import ftwire as cli
 from support.captures import START, answered, asked, packets, pcap, pcap_of, session
+from support.command import FTWIRE
 from support.frames import rt_request
 from support.places import ROOT
 from support.programs import Program
@@ -81,7 +81,7 @@ class TestDump:
         assert numbers(run("dump", "--json", "-Y", "unanswered", path)) == [6]
         assert numbers(run("dump", "--json", "-Y", "kind == request and not unanswered", path)) == [1, 3]
         refused = subprocess.run(
-            [os.sys.executable, "-m", "ftwire_tools.cli", "dump", "-Y", "unanswered", "-"],  # type: ignore[attr-defined]
+            [*FTWIRE, "dump", "-Y", "unanswered", "-"],
             input=capture,
             capture_output=True,
         )

@@ -30,6 +30,7 @@ from ftwire_tools.testing import gateway
 from support.broken_gateway import BUGS, BrokenGateway
 from support.broken_websocket_gateway import BUGS as WEBSOCKET_BUGS
 from support.broken_websocket_gateway import BrokenWebSocketGateway
+from support.command import FTWIRE
 from support.hunting import FUZZ, SEED, command_of, fails, first_find, free_port, saved_test
 from support.places import SUPPORT
 
@@ -191,7 +192,7 @@ def test_the_capture_can_be_dumped_and_explained(tmp_path: Path) -> None:
         find = fuzz(target, "hung")
     place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", TIMEOUT), SEED))
     for name in ("dump", "explain"):
-        words = [sys.executable, "-m", "ftwire_tools.cli", name, str(place / "session.pcap")]
+        words = [*FTWIRE, name, str(place / "session.pcap")]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert registry[find.steps[-1].proto].name in done.stdout, done.stderr
         assert "Traceback" not in done.stderr

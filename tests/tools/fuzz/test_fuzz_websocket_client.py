@@ -19,6 +19,7 @@ from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from support.broken_websocket_client import BUGS, BrokenWebSocketClient
+from support.command import FTWIRE
 from support.hunting import fails, free_port, saved_test
 from support.places import SUPPORT
 from tools.fuzz.test_fuzz_client import command
@@ -98,7 +99,7 @@ def test_the_command_keeps_a_capture_and_a_test_that_starts_the_program(
     place = Path(finding["saved"])
     again = command(*words, "--replay", str(place / "crash.json"))
     assert (again.returncode, again.stdout.splitlines()[-1]) == (1, "crashed: still provoked")
-    dump = [sys.executable, "-m", "ftwire_tools.cli", "dump", "--json", str(place / "session.pcap")]
+    dump = [*FTWIRE, "dump", "--json", str(place / "session.pcap")]
     read = subprocess.run(dump, capture_output=True, text=True, check=False)
     names = [json.loads(row)["proto"] for row in read.stdout.splitlines()]
     assert {"InitWebSocket", "Qot_Sub"} <= set(names), read.stderr

@@ -17,6 +17,7 @@ from ftwire_tools.fuzz.campaign import Campaign
 from ftwire_tools.fuzz.hostile_client import GatewayTarget
 from ftwire_tools.fuzz.steps import FuzzSetup
 from ftwire_tools.testing import gateway
+from support.command import FTWIRE
 from support.hunting import GATEWAY_CRASH, command_of, free_port
 from support.places import SUPPORT
 from tools.fuzz.test_fuzz_gateway import plan
@@ -58,7 +59,7 @@ def test_the_command_keeps_a_capture_of_websocket_and_no_key(tmp_path: Path) -> 
     assert b"a secret" not in b"".join(path.read_bytes() for path in place.iterdir())
     digest = websocket_key_digest("a secret of clients").encode()
     assert digest not in (place / "crash.json").read_bytes() + (place / "test_crash.py").read_bytes()
-    words = [sys.executable, "-m", "ftwire_tools.cli", "dump", str(place / "session.pcap")]
+    words = [*FTWIRE, "dump", str(place / "session.pcap")]
     assert "InitWebSocket" in subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 

@@ -21,6 +21,7 @@ from ftwire_tools.gateway.control_description import describe
 from ftwire_tools.gateway.steering import VERBS
 from support.control import ControlClient, steerable
 from support.places import ROOT
+from support.recording import receive_all
 
 DESCRIPTION = ROOT / "docs" / "control.openapi.json"
 PRICE = json.dumps({"code": "HK.00700", "price": 400}).encode()
@@ -174,13 +175,6 @@ def test_what_it_cannot_take_is_refused(
     found, content = control.request(method, path, body)
     assert found == status, content
     assert control.get("state")["market"]["steered"] == {}
-
-
-def receive_all(side: socket.socket) -> bytes:
-    parts = []
-    while data := side.recv(65536):
-        parts.append(data)
-    return b"".join(parts)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import sys
 import threading
 import weakref
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.settings import Settings
 from ftwire_tools.gateway.synthetic import Synthetic
 from ftwire_tools.testing import RunningGateway, gateway
+from support.command import started
 from support.gateways import PlainClient
 from support.programs import Program
 
@@ -317,7 +318,7 @@ def test_a_session_is_gone_when_its_client_has_gone(transport: str) -> None:
         gc.enable()
 
 
-def peak_mib(process: subprocess.Popen[str]) -> int:
+def peak_mib(process: subprocess.Popen[bytes]) -> int:
     with open(f"/proc/{process.pid}/status") as status:  # noqa: PTH123 - no file
         return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
 
@@ -325,20 +326,11 @@ def peak_mib(process: subprocess.Popen[str]) -> int:
 class Served:
     """``ftwire serve`` in a process of its own."""
 
-    def __init__(self, *arguments: str, prepare: Callable[[], None] | None = None) -> None:
-        words = [sys.executable, "-c", "from ftwire_tools.cli import main; main()", "serve", "--synthetic"]
-        words += ["--speed", "0.001", "--port", "0", "--ws-port", "0", "--log-json", *arguments]
-        self.process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=prepare)
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
         self.events: list[dict[str, Any]] = []
         listening = self.wait_for("listening")[0]
         self.port, self.ws_port = listening["port"], listening["ws_port"]
-
-    def __enter__(self) -> Served:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
 
     def named(self, name: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event["event"] == name]
@@ -348,6 +340,13 @@ class Served:
         while len(self.named(name)) < count:
             self.events.append(json.loads(self.process.stderr.readline()))
         return self.named(name)
+
+
+@contextmanager
+def served(*options: str, prepare: Callable[[], None] | None = None) -> Iterator[Served]:
+    words = ["--synthetic", "--speed", "0.001", "--port", "0", "--ws-port", "0", "--log-json"]
+    with started("serve", *words, *options, prepare=prepare) as process:
+        yield Served(process)
 
 
 def compressed(data: bytes) -> bytes:
@@ -370,7 +369,7 @@ ATTACKS: dict[str, tuple[bool, bytes]] = {
 def test_memory_is_bounded_over_all_clients_and_their_successors(attack: str) -> None:
     """240 clients hold 4 MB each, in waves: 960 MB, where 16 MiB are allowed."""
     is_websocket, data = ATTACKS[attack]
-    with Served("--max-held", "16", "--silence", "60", "--login-timeout", "60") as opend:
+    with served("--max-held", "16", "--silence", "60", "--login-timeout", "60") as opend:
         PlainClient(opend.port).socket.close()
         upgraded(opend.ws_port).close()
         opend.wait_for("disconnected", 2)
@@ -411,7 +410,7 @@ def test_running_out_of_descriptors_is_one_line_and_passes() -> None:
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
 
-    with Served("--login-timeout", "2", prepare=few) as opend:
+    with served("--login-timeout", "2", prepare=few) as opend:
         idle = [socket.socket() for _ in range(80)]
         for one in idle:
             one.setblocking(False)

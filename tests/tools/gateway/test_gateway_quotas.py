@@ -45,8 +45,8 @@ def request(protocol: str, **values: Any) -> tuple[Any, Any]:
     return entry, content_of(message)
 
 
-def topics(*codes: str, sub_type: int = BASIC, market: int = 11) -> list[Topic]:
-    return [Topic(market, code, sub_type) for code in codes]
+def topics(*codes: str) -> list[Topic]:
+    return [Topic(11, code, BASIC) for code in codes]
 
 
 class TestFrequency:

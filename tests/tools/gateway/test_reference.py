@@ -337,11 +337,15 @@ def test_what_is_wrong_is_refused(name: str, fields: dict[str, Any], said: str, 
 
 
 def test_plates_have_their_members_and_members_their_plates(source: Synthetic) -> None:
-    for info in given(source, "Qot_GetPlateSet", market=HK, plateSetType=0).plateInfoList:
+    plates = given(source, "Qot_GetPlateSet", market=HK, plateSetType=0).plateInfoList
+    assert len(plates) > 3
+    for info in plates:
         plate = {"market": info.plate.market, "code": info.plate.code}
         members = given(source, "Qot_GetPlateSecurity", plate=plate).staticInfoList
         asked = [{"market": each.basic.security.market, "code": each.basic.security.code} for each in members]
-        for owned in given(source, "Qot_GetOwnerPlate", securityList=asked).ownerPlateList:
+        owners = given(source, "Qot_GetOwnerPlate", securityList=asked).ownerPlateList
+        assert len(owners) == len(members) > 0
+        for owned in owners:
             assert info.plate.code in {each.plate.code for each in owned.plateInfoList}
 
 

@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,26 +18,27 @@ from ftwire.frame import Frame, Role
 from ftwire.messages import Qot_GetRT, Qot_Sub, Trd_UnlockTrade
 from ftwire_tools.commands.serve import command
 from ftwire_tools.filters import parse
-from ftwire_tools.gateway.request_log import MOST_LINES, Exchange, ExchangeLog, JsonRequests, TextRequests
+from ftwire_tools.gateway.request_log import MOST_LINES, ExchangeLog, JsonRequests, LoggedExchange, TextRequests
+from support.command import read_until, started
 from support.gateways import CAPTURES, PlainClient
 
 PLAIN = str(CAPTURES / "futu-api-10.11-plain.pcap")
-SERVE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()", "serve", "--port", "0", PLAIN]
+SERVE = ("serve", "--port", "0", PLAIN)
 QUESTION: dict[str, Any] = {"security": {"market": 1, "code": "00700"}}
 
 
 def rt(
     rows: int = 0, *, code: str = "00700", serial: int = 17, latency: int | None = 1_200_000, **more: Any
-) -> Exchange:
+) -> LoggedExchange:
     request = Qot_GetRT.Request()
     request.c2s.security.market, request.c2s.security.code = 1, code
     reply = Qot_GetRT.Response(**{"retType": 0, "retMsg": "", **more})
     for minute in range(rows):
         reply.s2c.rtList.add(time="", minute=minute, isBlank=False)
-    return Exchange(3, Frame.build(3008, serial, request, sender=Role.CLIENT), reply, latency)
+    return LoggedExchange(3, Frame.build(3008, serial, request, sender=Role.CLIENT), reply, latency)
 
 
-def lines_of(*exchanges: Exchange, chosen: str | None = None) -> list[str]:
+def lines_of(*exchanges: LoggedExchange, chosen: str | None = None) -> list[str]:
     lines: list[str] = []
     log = ExchangeLog(TextRequests(lines.append), None if chosen is None else parse(chosen))
     for exchange in exchanges:
@@ -48,25 +48,16 @@ def lines_of(*exchanges: Exchange, chosen: str | None = None) -> list[str]:
 
 
 @contextmanager
-def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def served(*options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A gateway that is killed at the end, and its port."""
-    process = subprocess.Popen([*SERVE, "--match", "security", *options], stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        port = 0
-        while not port:
-            line = process.stderr.readline()
-            found = re.search(r"port\"?[=:] ?(\d+)", line)
-            port = int(found[1]) if found else 0
-        yield process, port
-    finally:
-        process.kill()
-        process.communicate()
+    with started(*SERVE, "--match", "security", *options) as process:
+        _, listening = read_until(process, r"port\"?[=:] ?(\d+)")
+        yield process, int(listening[1])
 
 
-def log_of(process: subprocess.Popen[str]) -> list[str]:
+def log_of(process: subprocess.Popen[bytes]) -> list[str]:
     process.terminate()
-    return process.communicate(timeout=10)[1].splitlines()
+    return process.communicate(timeout=10)[1].decode().splitlines()
 
 
 class TestLines:
@@ -93,7 +84,7 @@ class TestLines:
         request.c2s.isSubOrUnSub = True
         frame = Frame.build(3001, 2**32 - 1, request, sender=Role.CLIENT)
         reason = "Minimum subscription duration is 1 minute. " * 5
-        exchange = Exchange(128, frame, Qot_Sub.Response(retType=-1, retMsg=reason), 10**9)
+        exchange = LoggedExchange(128, frame, Qot_Sub.Response(retType=-1, retMsg=reason), 10**9)
         (text,) = lines_of(exchange)
         first, *below = text.split("\n")
         assert all(len(line) <= 80 for line in (f"12:00:00.000 {first}", *below))
@@ -110,7 +101,7 @@ class TestLines:
         request = Trd_UnlockTrade.Request()
         request.c2s.unlock, request.c2s.pwdMD5 = True, "0123456789abcdef"
         frame = Frame.build(2005, 1, request, sender=Role.CLIENT)
-        exchange = Exchange(1, frame, Trd_UnlockTrade.Response(retType=0), 5)
+        exchange = LoggedExchange(1, frame, Trd_UnlockTrade.Response(retType=0), 5)
         shown: list[str] = []
         JsonRequests(shown.append).exchange(exchange)
         assert json.loads(shown[0])["request"]["c2s"]["pwdMD5"] == "***"
@@ -189,8 +180,7 @@ class TestServe:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         words = [str(port) if word == "0" else word for word in SERVE]
-        process = subprocess.Popen([*words, "-q"], stderr=subprocess.PIPE)
-        try:
+        with started(*words, "-q") as process:
             for _ in range(200):
                 with suppress(OSError), PlainClient(port) as client:
                     client.ask("Qot_GetRT", **QUESTION)
@@ -198,9 +188,6 @@ class TestServe:
                 time.sleep(0.05)
             process.terminate()
             assert process.communicate(timeout=10)[1] == b""
-        finally:
-            process.kill()
-            process.wait()
 
     def test_json_is_complete(self) -> None:
         with served("--log-json") as (process, port):

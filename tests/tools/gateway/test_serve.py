@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,29 +16,19 @@ from click.testing import CliRunner
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
 from ftwire_tools.commands.serve import command
+from support.command import read_until, started
 from support.gateways import CAPTURES, PlainClient
 
 PLAIN = str(CAPTURES / "futu-api-10.11-plain.pcap")
 
 
 @contextmanager
-def served(*arguments: str, stdin: Path | None = None) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def served(*arguments: str, stdin: Path | None = None) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
     """The running command, and the facts of the event that says it listens."""
-    words = [sys.executable, "-c", "from ftwire_tools.cli import main; main()", "serve", "--port", "0", "--log-json"]
     source = stdin.open("rb") if stdin else subprocess.DEVNULL
-    process = subprocess.Popen([*words, *arguments], stdin=source, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            event = json.loads(line)
-            if event["event"] == "listening":
-                break
-        else:
-            raise AssertionError("it did not listen")
-        yield process, event
-    finally:
-        process.kill()
-        process.communicate()
+    with started("serve", "--port", "0", "--log-json", *arguments, stdin=source) as process:
+        _, listening = read_until(process, '.*"event": ?"listening".*')
+        yield process, json.loads(listening[0])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from ftwire.body import to_json
+from ftwire.body_mutations import encode_varint
 from ftwire.cipher import AesCbc
 from ftwire.frame import Role, encode_frame
 from ftwire.header import BodyFormat
@@ -23,8 +24,8 @@ from ftwire_tools.export import tables
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.masking import is_secret, may_hold_secrets
 from support.captures import Said, pcap
-from support.planted import fill, varint
-from tools.redaction.test_redact import websocket_frame
+from support.frames import websocket_frame
+from support.planted import fill
 
 TEXT = "Qz7x!Kw9v@Jh5g#Bt3y$Nm8c%Lp4r^Fd"
 """The secret in texts: 32 characters, as a password's hash has. No window of it occurs anywhere else."""
@@ -91,14 +92,14 @@ def wrong_wire_types(message: Any) -> bytes:
         for item in items:
             if field.message_type is not None:
                 inner = wrong_wire_types(item)
-                body += varint(field.number << 3 | 2) + varint(len(inner)) + inner
+                body += encode_varint(field.number << 3 | 2) + encode_varint(len(inner)) + inner
             elif not is_secret(field):
-                body += varint(field.number << 3) + b"\1" if isinstance(item, int) else b""
+                body += encode_varint(field.number << 3) + b"\1" if isinstance(item, int) else b""
             elif isinstance(item, int):
                 # The length of a text that is not there, which an error may quote.
-                body += varint(field.number << 3 | 2) + varint(item)
+                body += encode_varint(field.number << 3 | 2) + encode_varint(item)
             else:
-                body += varint(field.number << 3 | 3) + item.encode() + varint(field.number << 3 | 4)
+                body += encode_varint(field.number << 3 | 3) + item.encode() + encode_varint(field.number << 3 | 4)
     return body
 
 
@@ -109,22 +110,22 @@ def moved(message: Any, by: int) -> bytes:
         for item in value if is_repeated(field) else [value]:
             if field.message_type is not None:
                 inner = moved(item, by)
-                body += varint(field.number << 3 | 2) + varint(len(inner)) + inner
+                body += encode_varint(field.number << 3 | 2) + encode_varint(len(inner)) + inner
             elif is_secret(field):
                 number = field.number + by
                 if isinstance(item, int):
-                    body += varint(number << 3) + varint(item)
+                    body += encode_varint(number << 3) + encode_varint(item)
                     text = str(item).encode()
-                    body += varint(number + 1 << 3 | 2) + varint(len(text)) + text
+                    body += encode_varint(number + 1 << 3 | 2) + encode_varint(len(text)) + text
                 else:
                     raw = item.encode()
-                    body += varint(number << 3 | 2) + varint(len(raw)) + raw
+                    body += encode_varint(number << 3 | 2) + encode_varint(len(raw)) + raw
     return body
 
 
 def cut_inside(body: bytes) -> Iterator[bytes]:
     """The body cut within each kind of secret, its rest, and what is in front of it missing."""
-    for secret in (TEXT.encode(), varint(NUMBER), str(NUMBER).encode()):
+    for secret in (TEXT.encode(), encode_varint(NUMBER), str(NUMBER).encode()):
         at = body.find(secret)
         if at >= 0:
             yield body[: at + len(secret)]
@@ -193,7 +194,7 @@ HIDDEN_DIGITS = {each.decode() for each in windows(str(NUMBER).encode(), 8)}
 HIDDEN_HEX = {
     each.hex(between)
     for between in (" ", "\0")
-    for secret in (TEXT.encode(), str(NUMBER).encode(), varint(NUMBER), NUMBER.to_bytes(8, "little"))
+    for secret in (TEXT.encode(), str(NUMBER).encode(), encode_varint(NUMBER), NUMBER.to_bytes(8, "little"))
     for each in windows(secret, 5)
 }
 PATTERN = re.compile(

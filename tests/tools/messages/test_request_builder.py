@@ -80,7 +80,10 @@ def test_what_does_not_fit_is_said_with_its_place(name: str, values: dict[str, A
 
 @pytest.mark.parametrize("entry", [entry for entry in registry if not entry.is_push], ids=lambda entry: entry.name)
 def test_every_template_is_a_request(entry: Any) -> None:
-    assert isinstance(build_request(entry, template(entry)), entry.request)
+    values = template(entry)
+    assert isinstance(build_request(entry, values), entry.request)
+    if values.get("header"):
+        assert values["header"]["trdEnv"] == 0, "simulated"
 
 
 @pytest.mark.parametrize("entry", list(registry), ids=lambda entry: f"{entry.proto_id}-{entry.name}")

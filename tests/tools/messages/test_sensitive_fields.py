@@ -1,12 +1,11 @@
 """The table of sensitive fields: complete, without leftovers, and in agreement with what names suggest."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from ftwire.schema import schema
 from ftwire_tools.messages.masking import is_secret
 from ftwire_tools.messages.sensitive_fields import AMOUNTS, PUBLIC, SENSITIVE, TRADING_PUBLIC, Category, category_of
+from support.vendor_fields import vendor_fields
 
 STRINGS = (9, 12)  # FieldDescriptor.TYPE_STRING, TYPE_BYTES
 INTEGERS = (3, 4, 5, 6, 7, 13, 15, 16, 17, 18)
@@ -24,37 +23,25 @@ SUSPICIOUS = re.compile(
 )
 
 
-def fields() -> Iterator[Any]:
-    """Every field of every message of the vendor's schema."""
-    for name in schema.file_names:
-        if name.startswith(("google/", "ftwire/")):
-            continue
-        waiting = list(schema.file(name).message_types_by_name.values())
-        while waiting:
-            message = waiting.pop()
-            waiting += message.nested_types
-            yield from message.fields
-
-
 def reviewed(field: Any, *tables: Any) -> bool:
     return any(field.full_name in table or field.name in table for table in tables)
 
 
 def test_every_string_is_classified() -> None:
-    strings = [field for field in fields() if field.type in STRINGS]
+    strings = [field for field in vendor_fields() if field.type in STRINGS]
     assert len(strings) > 700
     assert [field.full_name for field in strings if not reviewed(field, SENSITIVE, PUBLIC)] == []
 
 
 def test_every_identifier_is_classified() -> None:
-    found = [field for field in fields() if field.type in INTEGERS and IDENTIFIER.search(field.name)]
+    found = [field for field in vendor_fields() if field.type in INTEGERS and IDENTIFIER.search(field.name)]
     assert len(found) > 70
     left = [field.full_name for field in found if not reviewed(field, SENSITIVE, PUBLIC, COUNTS)]
     assert left == []
 
 
 def test_every_number_of_trading_is_classified() -> None:
-    numbers = [field for field in fields() if field.type in FLOATING and field.full_name.startswith("Trd_")]
+    numbers = [field for field in vendor_fields() if field.type in FLOATING and field.full_name.startswith("Trd_")]
     assert len(numbers) > 100
     assert [field.full_name for field in numbers if not reviewed(field, AMOUNTS, TRADING_PUBLIC)] == []
     assert {category_of(field) for field in numbers} == {None, Category.AMOUNT}
@@ -64,7 +51,7 @@ def test_what_sounds_sensitive_is() -> None:
     exchange = {"Qot_Common.Broker.orderID", "Qot_Common.OrderBookDetail.orderID"}
     public = [
         field.full_name
-        for field in fields()
+        for field in vendor_fields()
         if SUSPICIOUS.search(field.name)
         and field.type in STRINGS + INTEGERS
         and category_of(field) is None
@@ -77,12 +64,12 @@ def test_what_sounds_sensitive_is() -> None:
 def test_nothing_is_classified_twice_or_for_nothing() -> None:
     assert not set(SENSITIVE) & PUBLIC
     assert not AMOUNTS & TRADING_PUBLIC
-    names = {field.name for field in fields()} | {field.full_name for field in fields()}
+    names = {field.name for field in vendor_fields()} | {field.full_name for field in vendor_fields()}
     assert {*SENSITIVE, *PUBLIC, *AMOUNTS, *TRADING_PUBLIC} - names == set()
 
 
 def test_what_the_terminal_hides_is_what_opens_or_names() -> None:
-    hidden = {field.full_name for field in fields() if is_secret(field)}
+    hidden = {field.full_name for field in vendor_fields() if is_secret(field)}
     assert "InitConnect.S2C.connAESKey" in hidden
     assert "Trd_UnlockTrade.C2S.pwdMD5" in hidden
     assert "Trd_Common.TrdHeader.accID" in hidden

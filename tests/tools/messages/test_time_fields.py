@@ -1,13 +1,11 @@
 """The table of times: complete, without leftovers, and in agreement with what names suggest."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ftwire.protocols import registry
-from ftwire.schema import schema
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.time_fields import (
     NOT_TIMES,
@@ -18,6 +16,7 @@ from ftwire_tools.messages.time_fields import (
     stamp_of,
     time_kind,
 )
+from support.vendor_fields import vendor_fields
 
 TEXT, BYTES, BOOL, ENUM = 9, 12, 8, 14
 """``FieldDescriptor.TYPE_*``."""
@@ -26,24 +25,12 @@ SOUNDS_LIKE_A_TIME = re.compile(
 )
 
 
-def fields() -> Iterator[Any]:
-    """Every field of every message of the vendor's schema."""
-    for name in schema.file_names:
-        if name.startswith(("google/", "ftwire/")):
-            continue
-        waiting = list(schema.file(name).message_types_by_name.values())
-        while waiting:
-            message = waiting.pop()
-            waiting += message.nested_types
-            yield from message.fields
-
-
 def field_of(full_name: str) -> Any:
-    return next(field for field in fields() if field.full_name == full_name)
+    return next(field for field in vendor_fields() if field.full_name == full_name)
 
 
 def test_all_protocols_are_searched() -> None:
-    searched = {field.containing_type.full_name.partition(".")[0] for field in fields()}
+    searched = {field.containing_type.full_name.partition(".")[0] for field in vendor_fields()}
     packages = {descriptor_of(entry.response).full_name.partition(".")[0] for entry in registry}
     assert len(list(registry)) == 185
     assert len(packages) == 183  # three protocols share one
@@ -53,7 +40,7 @@ def test_all_protocols_are_searched() -> None:
 def test_every_field_that_sounds_like_a_time_is_reviewed() -> None:
     sounding = [
         field
-        for field in fields()
+        for field in vendor_fields()
         if field.message_type is None
         and field.type not in {BYTES, BOOL, ENUM}
         and SOUNDS_LIKE_A_TIME.search(field.name)
@@ -65,7 +52,7 @@ def test_every_field_that_sounds_like_a_time_is_reviewed() -> None:
 
 def test_nothing_is_reviewed_twice_or_for_nothing() -> None:
     assert not set(TIMES) & NOT_TIMES
-    found = {field.name for field in fields()} | {field.full_name for field in fields()}
+    found = {field.name for field in vendor_fields()} | {field.full_name for field in vendor_fields()}
     assert {*TIMES, *NOT_TIMES} - found == set()
 
 
@@ -75,7 +62,7 @@ def test_a_name_that_two_kinds_share_is_told_apart_in_full() -> None:
 
 
 def test_what_pushes_and_quotes_hold_moves() -> None:
-    moving = {field.full_name for field in fields() if time_kind(field) is TimeKind.MOMENT}
+    moving = {field.full_name for field in vendor_fields() if time_kind(field) is TimeKind.MOMENT}
     for name in ("TimeShare.time", "TimeShare.timestamp", "Ticker.time", "Ticker.recvTime", "KLine.timestamp"):
         assert f"Qot_Common.{name}" in moving
     assert {"Trd_Common.Order.createTime", "Trd_Common.OrderFill.createTimestamp"} <= moving
@@ -122,7 +109,7 @@ def test_what_is_no_time(name: str) -> None:
 
 def test_requests_ask_for_ranges() -> None:
     """Nothing in a request is moved but what it reports of itself."""
-    requests = {field.full_name for field in fields() if field.containing_type.name == "C2S" and time_kind(field)}
+    requests = {each.full_name for each in vendor_fields() if each.containing_type.name == "C2S" and time_kind(each)}
     moving = {name for name in requests if time_kind(field_of(name)) is TimeKind.MOMENT}
     assert moving == {"KeepAlive.C2S.time"}
 
@@ -149,10 +136,10 @@ def test_the_number_beside_a_text(text: str, stamp: str | None) -> None:
 
 
 def test_every_number_called_a_timestamp_belongs_to_a_text_or_stands_alone() -> None:
-    paired = {found.full_name for field in fields() if (found := stamp_of(field)) is not None}
+    paired = {found.full_name for field in vendor_fields() if (found := stamp_of(field)) is not None}
     stamps = {
         field.full_name
-        for field in fields()
+        for field in vendor_fields()
         if field.name.lower().endswith("timestamp") and not is_text(field) and time_kind(field)
     }
     alone = stamps - paired
@@ -166,7 +153,7 @@ def test_every_number_called_a_timestamp_belongs_to_a_text_or_stands_alone() -> 
 
 
 def test_instants_are_of_single_and_listed_texts_called_times() -> None:
-    for field in fields():
+    for field in vendor_fields():
         if has_instant(field):
             assert field.type == TEXT
             assert time_kind(field) is not None

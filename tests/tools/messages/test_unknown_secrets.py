@@ -7,15 +7,15 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
+from ftwire.body_mutations import encode_varint
 from ftwire.frame import Frame, Role
 from ftwire.messages import Trd_GetAccList
 from ftwire_tools.commands import ftwire
 from support.captures import Said, asked, pcap
-from support.planted import varint
 
 NUMBER = 281_756_455_982_434_020
-FIELDS = varint(900 << 3) + varint(NUMBER) + varint(901 << 3 | 1) + NUMBER.to_bytes(8, "little")
-NESTED = FIELDS + varint(902 << 3 | 2) + varint(len(FIELDS)) + FIELDS
+FIELDS = encode_varint(900 << 3) + encode_varint(NUMBER) + encode_varint(901 << 3 | 1) + NUMBER.to_bytes(8, "little")
+NESTED = FIELDS + encode_varint(902 << 3 | 2) + encode_varint(len(FIELDS)) + FIELDS
 
 
 def run(*words: str, data: bytes | None = None) -> Result:
@@ -26,7 +26,7 @@ def of_account() -> Frame:
     """A request for accounts, as a newer OpenD may take it."""
     body = Trd_GetAccList.Request()
     body.c2s.userID = 0
-    plain = b"\x0a" + varint(len(NESTED) + 2) + b"\x08\x00" + NESTED
+    plain = b"\x0a" + encode_varint(len(NESTED) + 2) + b"\x08\x00" + NESTED
     return Frame.build(2001, 1, plain, sender=Role.CLIENT)
 
 
@@ -36,7 +36,7 @@ def test_numbers_in_unknown_fields_are_not_drawn(form: list[str]) -> None:
     hidden = run("explain", *form, "--from", "client", raw).output
     assert "***" in hidden
     assert str(NUMBER) not in hidden
-    assert varint(NUMBER).hex(" ") not in hidden
+    assert encode_varint(NUMBER).hex(" ") not in hidden
     assert str(NUMBER) in run("explain", *form, "--show-secrets", "--from", "client", raw).output
 
 

@@ -22,11 +22,12 @@ from ftwire.errors import TruncatedCaptureError
 from ftwire.frame import Role
 from ftwire.pcap import CloseReason, PacketReader
 from ftwire.websocket import Envelope
+from support.command import FTWIRE, read_until, started
 from support.frames import rt_request
 from support.gateways import PlainClient
+from support.hunting import free_port
 from support.programs import Program, complaints
 from support.recording import (
-    FTWIRE,
     KILL,
     SECONDS,
     connect,
@@ -467,17 +468,14 @@ def test_websocket_and_tcp_in_one_recording(tshark: Program, tmp_path: Path) -> 
 
 def test_ipv6_clients_of_an_ipv4_gateway(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
-    words = [*FTWIRE, "record", "--listen", "[::1]:0", "-w", str(path), "--to"]
-    with serving(echo) as port:
-        process = subprocess.Popen([*words, f"127.0.0.1:{port}"], stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        assert line.startswith("ftwire: listening on [::1]:"), line
-        with connect(int(line.partition(" for ")[0].rpartition(":")[2]), "::1") as side:
+    words = ["record", "--listen", "[::1]:0", "-w", str(path), "--to"]
+    with serving(echo) as port, started(*words, f"127.0.0.1:{port}") as process:
+        _, listening = read_until(process, r"^ftwire: listening on \[::1\]:(\d+) for ")
+        with connect(int(listening[1]), "::1") as side:
             side.sendall(b"six")
             assert side.recv(10) == b"six"
         process.terminate()
-        process.communicate(timeout=SECONDS)
+        process.wait(SECONDS)
     (stream,) = streams(path)
     assert stream.client.address == "::1"
     assert stream.server.packed == bytes.fromhex("00000000000000000000ffff7f000001")
@@ -510,6 +508,20 @@ def test_wrong_usage(words: list[str], reason: str, tmp_path: Path) -> None:
     done = subprocess.run([*FTWIRE, "record", *words], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert reason in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "to"),
+    [("127.0.0.1", "localhost"), ("0.0.0.0", "127.0.0.1"), ("[::1]", "[::1]")],  # noqa: S104
+)
+def test_a_proxy_is_not_its_own_gateway(listen: str, to: str, tmp_path: Path) -> None:
+    """Each connection would make another."""
+    port = free_port()
+    words = ["--allow-remote", "--listen", f"{listen}:{port}", "--to", f"{to}:{port}", "-w", "x"]
+    done = subprocess.run([*FTWIRE, "record", *words], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert f"--to {to}:{port} is where this proxy listens itself" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

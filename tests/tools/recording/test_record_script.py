@@ -313,7 +313,7 @@ def test_verbs_work_from_the_control_port(tmp_path: Path) -> None:
     ):
         assert record.reports("control url=http://127.0.0.1:")
         port = int(record.said[-1].rpartition(":")[2])
-        control = ControlClient(record.ports[0], port, token.read_text().strip(), "", record.process)  # type: ignore[arg-type]
+        control = ControlClient(record.ports[0], port, token.read_text().strip(), "", record.process)
         control.call("replies.refuse_next", protocol="Qot_GetSecuritySnapshot", reason="busy")
         assert client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).retMsg == "busy"
         assert client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).retType == 0

@@ -4,7 +4,7 @@ import json
 import re
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fixtures.make_keys import KEYS, TEST_KEY
 from ftwire.body import to_json
-from ftwire.cipher import NONE, AesCbc, Cipher, Rsa, RsaKey
+from ftwire.cipher import AesCbc, Rsa, RsaKey
 from ftwire.errors import CaptureError
 from ftwire.frame import Role, encode_frame
 from ftwire.header import BodyFormat
@@ -36,11 +36,13 @@ from ftwire_tools.messages.sensitive_fields import Category
 from ftwire_tools.redaction.capture_rewriter import Rewriter
 from ftwire_tools.redaction.pseudonyms import Pseudonyms
 from ftwire_tools.redaction.redactor import Redaction
-from support.frames import init_response, rt_request
+from support.command import FTWIRE
+from support.frames import init_response, rt_request, websocket_frame
+from support.hostile import bodies, frames_of
 from support.places import ROOT
 from support.planted import Planted, fill
 from support.programs import Program, complaints
-from support.recording import FTWIRE, ftwire, streams
+from support.recording import ftwire, streams
 from tools.recording.test_record import noise
 
 CAPTURES = ROOT / "fixtures" / "captures"
@@ -53,12 +55,10 @@ SERVER = Endpoint(bytes((203, 0, 113, 201)), 11111)
 START = 1_623_202_200_000_000_000
 
 
-def capture(
-    path: Path, said: Sequence[tuple[Direction, bytes]], *, server: Endpoint = SERVER, before: bytes = b""
-) -> Path:
+def capture(path: Path, said: Sequence[tuple[Direction, bytes]], *, before: bytes = b"") -> Path:
     """A capture of one connection, a millisecond between its pieces."""
     writer = PcapngWriter()
-    talk = TcpConversation(CLIENT, server)
+    talk = TcpConversation(CLIENT, SERVER)
     times = [(direction, data, START + number * 1_000_000) for number, (direction, data) in enumerate(said)]
     head = writer.section() + writer.interface()
     path.write_bytes(head + before + b"".join(writer.packet(time, frame) for time, frame in talk.frames(times)))
@@ -82,30 +82,6 @@ def default_of(field: Any) -> Any:
     return {9: "text", 12: b"bytes", 8: True, 1: 1.5, 2: 1.5}.get(field.type, 1)
 
 
-def filled(planted: Planted) -> Iterator[tuple[int, Direction, Any]]:
-    """A request and a response or push of every protocol, every field set."""
-    for protocol in registry:
-        if protocol.is_websocket_only:
-            continue
-        for direction, found in ((C, protocol.request), (S, protocol.response)):
-            if found is not None:
-                message: Any = found()
-                planted.fill(message)
-                if "retType" in message.DESCRIPTOR.fields_by_name:
-                    message.retType = 0
-                yield protocol.proto_id, direction, message
-
-
-def plain_session(planted: Planted, body_format: BodyFormat, cipher: Cipher = NONE) -> list[tuple[Direction, bytes]]:
-    said = []
-    for serial, (proto_id, direction, message) in enumerate(filled(planted), 10):
-        if proto_id == 1001 and cipher is not NONE:
-            continue
-        body = message.SerializeToString() if not body_format else to_json(message, lower_camel=True).encode()
-        said.append((direction, encode_frame(proto_id, serial, body, body_format=body_format, cipher=cipher)))
-    return said
-
-
 def encrypted_session(planted: Planted) -> list[tuple[Direction, bytes]]:
     key, iv = planted.text(), planted.text()
     planted.texts[-2:] = [key := "S3cret-AES-key!!", iv := "S3cret-AES-iv???"]
@@ -121,20 +97,11 @@ def encrypted_session(planted: Planted) -> list[tuple[Direction, bytes]]:
         (S, encode_frame(1001, 1, response.SerializeToString(), cipher=rsa)),
     ]
     ciphers = {C: AesCbc(key, iv), S: AesCbc(key, iv)}
-    for serial, (proto_id, direction, message) in enumerate(filled(planted), 10):
+    for serial, (proto_id, direction, message) in enumerate(bodies(planted), 10):
         if proto_id != 1001:
             body = message.SerializeToString()
             said.append((direction, encode_frame(proto_id, serial, body, cipher=ciphers[direction])))
     return said
-
-
-def websocket_frame(message: bytes, opcode: int = 2, mask: bytes = b"") -> bytes:
-    masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(message)) if mask else message
-    size = len(message)
-    length = (
-        bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2) if size < 1 << 16 else b"\x7f" + size.to_bytes(8)
-    )
-    return bytes((0x80 | opcode, length[0] | (0x80 if mask else 0))) + length[1:] + mask + masked
 
 
 def websocket_session(planted: Planted) -> list[tuple[Direction, bytes]]:
@@ -149,7 +116,7 @@ def websocket_session(planted: Planted) -> list[tuple[Direction, bytes]]:
         (C, websocket_frame(b"Planted-ping", 9, mask)),
     ]
     planted.texts.append("Planted-ping")
-    for section, (proto_id, direction, message) in enumerate(filled(planted), 2):
+    for section, (proto_id, direction, message) in enumerate(bodies(planted), 2):
         sender = Role.CLIENT if direction is C else Role.SERVER
         envelope = Envelope.build(proto_id, section, message.SerializeToString(), sender=sender)
         said.append((direction, websocket_frame(envelope.encode(), mask=mask if direction is C else b"")))
@@ -172,8 +139,8 @@ def test_no_planted_secret_is_left(tshark: Program, kind: str, tmp_path: Path) -
     again = kind == "encrypted again"
     planted = Planted()
     said = {
-        "protobuf": lambda: plain_session(planted, BodyFormat.PROTOBUF),
-        "json": lambda: plain_session(planted, BodyFormat.JSON),
+        "protobuf": lambda: frames_of(planted, BodyFormat.PROTOBUF),
+        "json": lambda: frames_of(planted, BodyFormat.JSON),
         "encrypted": lambda: encrypted_session(planted),
         "websocket": lambda: websocket_session(planted),
     }[kind.removesuffix(" again")]()
@@ -196,8 +163,8 @@ def test_no_planted_secret_is_left(tshark: Program, kind: str, tmp_path: Path) -
     assert planted.left_in(out.read_bytes()) == []
     for stream in streams(out):
         assert planted.left_in(bytes(stream.sent) + bytes(stream.received)) == []
-    bodies = frames(out, "--hex", *(["--key", str(OTHER_KEY)] if again else []))
-    assert planted.left_in(b"\0".join(bytes.fromhex(frame["body_hex"] or "") for frame in bodies)) == []
+    opened = frames(out, "--hex", *(["--key", str(OTHER_KEY)] if again else []))
+    assert planted.left_in(b"\0".join(bytes.fromhex(frame["body_hex"] or "") for frame in opened)) == []
     assert planted.left_in(json.dumps(after, ensure_ascii=False).encode()) == []
     for address in (CLIENT, SERVER):
         assert address.packed not in out.read_bytes()

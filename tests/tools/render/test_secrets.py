@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
+from ftwire.body_mutations import encode_varint
 from ftwire.capture import Conversation, DissectedFrame
 from ftwire.diagnosis import ConversationChecker
 from ftwire.events import FrameObserved
@@ -32,7 +33,7 @@ from ftwire_tools.render.line import LineRenderer
 from ftwire_tools.render.reply import AnswerRenderer
 from ftwire_tools.terminal.style import PLAIN
 from support.captures import Said, pcap, session
-from support.planted import fill, varint
+from support.planted import fill
 
 CONVERSATION = Conversation(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
 NUMBER, TEXT = 987_654_321, "planted"
@@ -113,7 +114,7 @@ def drawings(proto_id: int, sender: Role, message: Message, *, show_secrets: boo
 
 def has_secret(text: str) -> bool:
     hexadecimal = text.replace(" ", "")
-    written = (TEXT.encode(), varint(NUMBER), varint(NUMBER + 1))
+    written = (TEXT.encode(), encode_varint(NUMBER), encode_varint(NUMBER + 1))
     return str(NUMBER) in text or TEXT in text or any(each.hex() in hexadecimal for each in written)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import subprocess
@@ -40,6 +41,7 @@ from support.captures import (
     push,
     session,
 )
+from support.command import FTWIRE
 from support.frames import init_response, rt_request
 from tools.report.pages import CAPTURES, KEYS, page_at, report
 
@@ -322,6 +324,17 @@ def test_markup_in_names_is_text(tmp_path: Path) -> None:
     assert "<title>{{policy}} &lt;!-- DATA --&gt;</title>" in page_at(out).text
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_name_that_is_no_text_is_escaped(tmp_path: Path) -> None:
+    capture = tmp_path / os.fsdecode(b"caf\xe9.pcap")
+    capture.write_bytes(PLAIN.read_bytes())
+    out = tmp_path / "session.html"
+    assert report(capture, "-o", out).exit_code == 0
+    page = page_at(out)
+    assert page.overview["about"]["title"] == "caf\\udce9.pcap"
+    assert page.overview["about"]["inputs"] == ["caf\\udce9.pcap"]
+
+
 def test_how_the_file_is_written(tmp_path: Path) -> None:
     out = tmp_path / "session.html"
     assert report(PLAIN, "-o", out).exit_code == 0
@@ -338,7 +351,7 @@ def test_how_the_file_is_written(tmp_path: Path) -> None:
 
 
 def test_standard_input_and_output() -> None:
-    words = [sys.executable, "-m", "ftwire_tools.cli", "report", "-", "-o", "-"]
+    words = [*FTWIRE, "report", "-", "-o", "-"]
     done = subprocess.run(words, input=PLAIN.read_bytes(), capture_output=True, check=True)
     assert done.stdout.startswith(b"<!doctype html>")
     assert done.stdout.rstrip().endswith(b"</html>")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -16,13 +15,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from ftwire.body_mutations import encode_varint
 from ftwire.protocols import registry
 from ftwire_tools.commands import ftwire
 from ftwire_tools.markets.trading_clock import TradingClock
-from ftwire_tools.messages.varints import varint
 from ftwire_tools.synthetic.bodies import KINDS, Bodies, TemplateStock, moments
 from ftwire_tools.synthetic.market import made_up_listings
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, template
+from support.command import FTWIRE
 from support.places import ROOT
 from support.programs import Program
 
@@ -85,7 +85,7 @@ def test_a_template_refuses_holes_it_cannot_keep() -> None:
 def test_integers_are_encoded_as_protobuf_does(value: int) -> None:
     message: Any = registry["Qot_UpdateTicker"].response()
     item = message.s2c.tickerList.add(sequence=value)
-    assert item.SerializePartialToString() == b"\x10" + varint(value)
+    assert item.SerializePartialToString() == b"\x10" + encode_varint(value)
 
 
 def test_a_capture_holds_what_the_command_says(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_zones_need_no_database_of_the_system(market: str, tmp_path: Path) -> No
     written = []
     for name, environment in (("with", {}), ("without", {"PYTHONTZPATH": ""})):
         out = tmp_path / f"{name}.pcap"
-        command = [sys.executable, "-m", "ftwire_tools.cli", "synth", str(out), "--size", "100KB"]
+        command = [*FTWIRE, "synth", str(out), "--size", "100KB"]
         command += ["--market", market, "--start", "2024-03-08", "--days", "3"]
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

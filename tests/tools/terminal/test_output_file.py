@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from ftwire_tools.terminal.output_file import OutputFile, write_file
+from support.command import FTWIRE
 from support.places import ROOT
-from support.recording import FTWIRE, KILL
+from support.recording import KILL
 
 POSIX = os.name == "posix"
 """Windows has no modes of files, no SIGINT from another process, and no devices below /dev."""

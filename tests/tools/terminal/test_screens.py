@@ -20,9 +20,10 @@ from ftwire.pcap import Endpoint
 from ftwire_tools.terminal.cells import Screen, wrapped
 from ftwire_tools.testing import gateway
 from support.captures import Said, pcap, session
+from support.command import FTWIRE
 from support.places import ROOT
 from support.programs import Program
-from support.screens import COMMAND, FIXTURE, SCREENS, WIDTHS, golden, on_a_terminal, screen, within, write_capture
+from support.screens import FIXTURE, SCREENS, WIDTHS, golden, on_a_terminal, screen, within, write_capture
 
 WHOLE = ("verbose",)
 """Screens with lines that are never cut: every field was asked for."""
@@ -48,7 +49,7 @@ def test_the_screen_of(name: str, width: int, folder: Path) -> None:
 def test_a_terminal_shows_the_golden(width: int, folder: Path, tmux: Program) -> None:
     """In a real terminal: no line is wrapped, and Chinese names take the columns they are given."""
     server = f"ftwire-{width}-{folder.name}"
-    words = shlex.join([*COMMAND, *SCREENS["table"]])
+    words = shlex.join([*FTWIRE, *SCREENS["table"]])
     plain = "env -u COLUMNS NO_COLOR=1 PYTHONUTF8=1 LC_ALL=C.UTF-8"
     program = f"{plain} {words}; echo the end; cat"
     try:
@@ -81,7 +82,7 @@ def test_a_terminal_shows_the_golden(width: int, folder: Path, tmux: Program) ->
 
 def test_a_file_gets_whole_lines(folder: Path) -> None:
     """Of the shell inside a terminal that is 80 columns wide, too."""
-    words = shlex.join([*COMMAND, *SCREENS["dump"]])
+    words = shlex.join([*FTWIRE, *SCREENS["dump"]])
     on_a_terminal(program=within(folder, ("sh", "-c", f"{words} > whole.txt")), COLUMNS="80")
     lines = (folder / "whole.txt").read_text(encoding="utf-8").splitlines()
     assert "bid=600.0x900 ask=601.0x901 name=腾讯控股" in lines[10]

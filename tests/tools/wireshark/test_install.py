@@ -22,11 +22,12 @@ from ftwire.cipher import AesCbc, AesEcb, Rsa, RsaKey
 from ftwire.messages import InitConnect
 from ftwire.schema import schema
 from support.captures import AES_IV, AES_KEY, Said, answered, asked, init_request, pcap, push, session
+from support.command import FTWIRE
 from support.frames import init_response, rt_request, rt_response
 from support.gateways import PlainClient
 from support.pdml import shown
 from support.programs import Program
-from support.recording import FTWIRE, SECONDS, ftwire
+from support.recording import SECONDS, ftwire
 
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 OTHER_KEY = KEYS / "TEST-ONLY-other-1024.pem"

@@ -36,9 +36,14 @@ class _Loop:
         self._thread: Final = threading.Thread(target=self._loop.run_forever, name="ftwire-client", daemon=True)
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread was not ended."""
+        return self._thread.is_alive()
+
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine in the loop and return its result; Ctrl-C cancels it."""
-        if not self._thread.is_alive():
+        if not self.is_running:
             work.close()
             raise RuntimeError("the client is closed; make another")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -50,7 +55,7 @@ class _Loop:
 
     def close(self) -> None:
         """End the thread."""
-        if self._thread.is_alive():
+        if self.is_running:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -112,9 +117,9 @@ class BlockingClient(BlockingRequests):
             raise
 
     def close(self) -> None:
-        """Close the connection: requests that wait fail, push streams end."""
+        """Close the connection: requests that wait fail, push streams end. Closing again does nothing."""
         loop = self._loop
-        if loop is not None:
+        if loop is not None and loop.is_running:
             self._run(self._client.close())
             loop.close()
 

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftwire.errors import BadMagicError, WireError
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -38,6 +40,8 @@ __all__ = [
 
 class ClientError(Exception):
     """The root."""
+
+    __reduce__ = WireError.__reduce__
 
 
 class ConnectError(ClientError):
@@ -63,8 +67,15 @@ class HandshakeError(ConnectError):
         """Whether an RSA key was used."""
 
     @property
+    def may_be_key(self) -> bool:
+        """Whether the RSA key may be the reason: with a wrong one, OpenD's answer is a frame all the same, or none."""
+        return not isinstance(self.__cause__, BadMagicError)
+
+    @property
     def hint(self) -> str:
         """The most likely reason; OpenD does not answer at all where the key is wrong."""
+        if not self.may_be_key:
+            return f"this is no port on which OpenD speaks TCP: ftwire doctor {self.host}:{self.port} tells more"
         if self.has_key:
             return "the gateway may hold another RSA key, or none"
         return "the gateway may need an RSA key"

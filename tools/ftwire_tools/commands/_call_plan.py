@@ -53,20 +53,25 @@ def find_protocol(text: str) -> Protocol:
     return found
 
 
+def _text_of(content: bytes) -> str:
+    """Decode JSON in UTF-8, or as PowerShell and the editor of Windows write it: in UTF-16, with a byte order mark."""
+    return content.decode(json.detect_encoding(content))
+
+
 def read_values(text: str) -> Mapping[str, Any]:
     """Read a request's values: JSON, ``@FILE``, or ``-`` for standard input."""
     source = "the request"
     try:
         if text == "-":
             source = "standard input"
-            text = sys.stdin.buffer.read().decode()
+            text = _text_of(sys.stdin.buffer.read())
         elif text.startswith("@"):
             source = text[1:]
-            text = Path(source).read_bytes().decode()
+            text = _text_of(Path(source).read_bytes())
     except OSError as error:
         raise click.ClickException(f"{source}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
-        raise click.ClickException(f"{source}: byte {error.start} is not UTF-8") from None
+        raise click.ClickException(f"{source}: byte {error.start} is not {error.encoding.upper()}") from None
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:

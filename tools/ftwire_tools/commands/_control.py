@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.terminal.output_file import write_file
 
 if TYPE_CHECKING:
@@ -86,10 +87,8 @@ def read_control(port: int | None, token_file: str | None, *, quiet: bool) -> Co
 
     token = new_token()
     if token_file is not None:
-        try:
+        with file_errors(token_file):
             write_file(token_file, f"{token}\n".encode(), overwrite=True, private=True)
-        except OSError as error:
-            raise click.ClickException(f"{token_file}: {error.strerror or error}") from None
     return Control(port, token, RequestLog(), token_file is None)
 
 

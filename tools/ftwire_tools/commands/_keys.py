@@ -11,6 +11,7 @@ import click
 from ftwire.errors import WireError
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import file_errors
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -78,10 +79,6 @@ def _read(path: str) -> tuple[bytes, RsaKey]:
     # Imported late: cryptography takes longer to load than an unencrypted call takes.
     from ftwire.cipher import RsaKey
 
-    try:
+    with file_errors(path, WireError):
         pem = read_file(path)
         return pem, RsaKey.from_pem(pem)
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except WireError as error:
-        raise click.ClickException(f"{path}: {error}") from None

@@ -93,9 +93,9 @@ class LivePage:
 
     def session(self, keys: Sequence[RsaKey]) -> Session:
         """Return a session with nothing in it."""
-        from ftwire_tools.session_report.session import Limits, Session
+        from ftwire_tools.session_report.session import ListLimits, Session
 
-        return Session(self.shown, keys=keys, limits=Limits(self._options.max_frames))
+        return Session(self.shown, keys=keys, limits=ListLimits(self._options.max_frames))
 
     def server(
         self, live: LiveSession, title: str, *, resender: Resender | None = None, steering: Steering | None = None

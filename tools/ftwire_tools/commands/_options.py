@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ftwire_tools.schemas.sources import Definitions
 
 __all__ = [
+    "SDK_TIMEOUT",
     "colour_option",
     "decoding_registry",
     "definitions_of",
@@ -24,6 +25,7 @@ __all__ = [
     "registry_of",
     "schema_of",
     "schema_option",
+    "sender_option",
     "show_secrets_option",
     "since_option",
     "timeout_option",
@@ -76,15 +78,22 @@ colour_option: Final[Callable[[Any], Any]] = click.option(
 )
 """``--color``, which ``paint_for`` takes into account."""
 
-timeout_option: Final[Callable[[Any], Any]] = click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=12.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long connecting and each reply may take.",
-)
-"""``--timeout`` of what connects to a gateway: that of the vendor's SDK by default."""
+
+SDK_TIMEOUT: Final = 12.0
+"""How long the vendor's SDK waits for a reply, in seconds."""
+
+
+def timeout_option(seconds: float) -> Callable[[Any], Any]:
+    """Return what adds ``--timeout`` to a command that connects to a gateway, with this default."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=seconds,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long connecting and each reply may take.",
+    )
+
 
 max_body_option: Final[Callable[[Any], Any]] = click.option(
     "--max-body",
@@ -92,6 +101,13 @@ max_body_option: Final[Callable[[Any], Any]] = click.option(
     default=DEFAULT_MAX_BODY,
     metavar="BYTES",
     help="Largest body accepted; 64 MiB by default.",
+)
+
+sender_option: Final[Callable[[Any], Any]] = click.option(
+    "--from",
+    "sender",
+    type=click.Choice(["client", "server"]),
+    help="Who sent the bytes of a raw stream; by default the content decides, frame by frame.",
 )
 
 show_secrets_option: Final[Callable[[Any], Any]] = click.option(

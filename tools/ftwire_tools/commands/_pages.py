@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ftwire_tools.messages.sensitive_fields import SECRET, Category
+from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
     from ftwire_tools.session_report.shown_bodies import ShownBodies
@@ -53,8 +54,9 @@ def about_page(
 ) -> dict[str, Any]:
     """Return what the page says of itself; ``chosen`` is the filter that it was made with."""
     return {
-        "title": title,
-        "inputs": list(inputs),
+        # A name of a file may hold bytes that are no text.
+        "title": printable(title),
+        "inputs": list(map(printable, inputs)),
         "filter": chosen,
         "secrets": show_secrets,
         "hidden": sorted(map(str, shown.categories)),

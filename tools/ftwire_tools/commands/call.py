@@ -18,12 +18,13 @@ from ftwire_tools.commands._addresses import gateway_option
 from ftwire_tools.commands._call_plan import CallPlan, find_protocol, plan
 from ftwire_tools.commands._completion import complete_protocols
 from ftwire_tools.commands._keys import key_option, read_key
-from ftwire_tools.commands._options import show_secrets_option, timeout_option
+from ftwire_tools.commands._options import SDK_TIMEOUT, show_secrets_option, timeout_option
 from ftwire_tools.messages.enums import enum_name
 from ftwire_tools.messages.request_builder import RequestError
 from ftwire_tools.messages.trading import trades
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.cells import screen_of
+from ftwire_tools.terminal.exit_codes import FAILED, NOT_DECODED
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-FAILED: Final = 1
-NOT_DECODED: Final = 3
 RECONNECT: Final = 6.0
 """Longest pause between attempts to reconnect, in seconds, where pushes are watched."""
 
@@ -117,18 +116,21 @@ def call(
     try:
         return asyncio.run(run(client, job, write_frame))
     except HandshakeError as error:
-        raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
+        option = "; --key names its PEM file" if error.may_be_key else ""
+        raise click.ClickException(f"{printable(str(error))}{option}") from None
     except (ClientError, WireError, RequestError) as error:
         raise click.ClickException(printable(str(error))) from None
 
 
 def show_list(pattern: str | None, *, as_json: bool) -> None:
     """Write the protocols whose names match."""
+    from ftwire_tools.schemas.outline import kind_of
+
     found = registry.find(pattern or "*")
     if not found:
         raise click.UsageError(f"No protocol is called {pattern!r}.")
     for entry in found:
-        kind = "push" if entry.is_push else "request"
+        kind = kind_of(entry)
         if as_json:
             facts = {"proto_id": entry.proto_id, "proto": entry.name, "kind": kind, "retired": entry.is_retired}
             write(f"{json.dumps(facts)}\n")
@@ -176,7 +178,7 @@ def refuse(reason: str) -> NoReturn:
     show_default=True,
     help="How bodies travel.",
 )
-@timeout_option
+@timeout_option(SDK_TIMEOUT)
 @click.option("--list", "list_them", is_flag=True, help="List the protocols; PROTO may be a glob.")
 @click.option("--describe", is_flag=True, help="Show PROTO's messages, enums and a request to start from.")
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm.")

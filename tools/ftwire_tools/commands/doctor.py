@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._keys import read_key, read_ws_key
-from ftwire_tools.commands._options import show_secrets_option
+from ftwire_tools.commands._options import show_secrets_option, timeout_option
 from ftwire_tools.terminal.addresses import Address, is_loopback
+from ftwire_tools.terminal.exit_codes import FAILED
 
 if TYPE_CHECKING:
-    from ftwire_tools.doctor import Check, Patient
+    from ftwire_tools.doctor import Check, ExaminedGateway
 
 __all__ = ["command"]
 
-FAILED: Final = 1
 
-
-async def _examine(patient: Patient, *, as_json: bool) -> list[Check]:
+async def _examine(gateway: ExaminedGateway, *, as_json: bool) -> list[Check]:
     """Print the checks as they come, or keep them for JSON; return them all."""
     from ftwire_tools.doctor import examine
     from ftwire_tools.doctor.report import print_check
 
     checks = []
-    async for check in examine(patient):
+    async for check in examine(gateway):
         checks.append(check)
         if not as_json:
             print_check(check)
@@ -40,14 +39,7 @@ async def _examine(patient: Patient, *, as_json: bool) -> list[Check]:
 @click.option("--key", metavar="PEM", help="RSA private key, where the gateway has one.")
 @click.option("--ws-key", default="", metavar="TEXT", help="Key of WebSocket clients (shown in the process list).")
 @click.option("--ws-key-file", metavar="FILE", help="The same, from a file.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long connecting and each reply may take.",
-)
+@timeout_option(5.0)
 @click.option("--allow-remote", is_flag=True, help="Connect to a gateway on another machine.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @show_secrets_option
@@ -77,18 +69,18 @@ def command(
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if not is_loopback(address.host) and not allow_remote:
         raise click.UsageError(f"{address} is on another machine (--allow-remote)")
-    from ftwire_tools.doctor import Patient
+    from ftwire_tools.doctor import ExaminedGateway
     from ftwire_tools.doctor.checks import Status
     from ftwire_tools.doctor.report import print_end, print_json
 
-    patient = Patient(
+    gateway = ExaminedGateway(
         address=address,
         key=read_key(key),
         ws_key=read_ws_key(ws_key, ws_key_file),
         timeout=timeout,
         show_secrets=show_secrets,
     )
-    checks = asyncio.run(_examine(patient, as_json=as_json))
+    checks = asyncio.run(_examine(gateway, as_json=as_json))
     if as_json:
         print_json(address, checks)
     else:

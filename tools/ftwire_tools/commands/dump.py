@@ -15,6 +15,7 @@ from ftwire.frame import Role
 from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
 from ftwire_tools.commands._completion import complete_codes, complete_files, complete_protocols
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import (
@@ -22,17 +23,18 @@ from ftwire_tools.commands._options import (
     decoding_registry,
     max_body_option,
     schema_option,
+    sender_option,
     show_secrets_option,
     since_option,
     until_option,
 )
-from ftwire_tools.commands._outputs import telling_errors
-from ftwire_tools.dumping.dumper import Dump, Form, run
+from ftwire_tools.dumping.dumper import Dump, DumpForm, run
 from ftwire_tools.dumping.errors import NotWrittenError
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
 from ftwire_tools.render.line import TimeForm
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.cells import screen_of
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-NOT_DECODED: Final = 3
-"""Exit code: finished, but some data could not be decoded."""
 MAX_READ_AGAIN: Final = 1 << 30
 """Bytes of a capture that is read again to find out what is wrong with its broken conversations."""
 
@@ -75,7 +75,7 @@ def _begin(path: str, *, overwrite: bool) -> ShownCapture:
     # Imported late: most runs write none.
     from ftwire_tools.dumping.shown_capture import ShownCapture
 
-    with telling_errors(path):
+    with file_errors(path):
         return ShownCapture(path, overwrite=overwrite)
 
 
@@ -175,12 +175,7 @@ def _unanswered(
     help="Hold a pipe's packets back, 32 MiB of them, to put them in order of time. Files are in order anyway.",
 )
 @max_body_option
-@click.option(
-    "--from",
-    "sender",
-    type=click.Choice(["client", "server"]),
-    help="Who sent the bytes of a raw stream; by default the content decides, frame by frame.",
-)
+@sender_option
 @schema_option
 @show_secrets_option
 @click.pass_context
@@ -252,7 +247,7 @@ def command(
         shown = protocol_ids(protocols, registry)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
-    form = Form(
+    form = DumpForm(
         as_json=as_json,
         tree=tree,
         with_hex=with_hex,

@@ -22,8 +22,9 @@ from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import colour_option, show_secrets_option
 from ftwire_tools.explaining.checked_capture import CaptureChecker
 from ftwire_tools.explaining.inputs import Capture, UnreadableInputError, read_given
-from ftwire_tools.explaining.report import ExplainReport, Form, Place, PlacedFinding, print_json, print_text
+from ftwire_tools.explaining.report import ExplainReport, Place, PlacedFinding, ReportForm, print_json, print_text
 from ftwire_tools.explaining.websocket_inputs import envelopes_of, one_envelope, websocket_sender
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-NOT_DECODED: Final = 3
-"""Exit code: a mistake was found, or something is encrypted and its key was not given."""
 
 MAX_DRAWN: Final = 20
 """Largest number of frames of a capture that are drawn."""
@@ -42,7 +41,7 @@ MAX_DRAWN_RAW: Final = 100
 """Largest number of frames without a mistake that are drawn, of inputs other than captures."""
 
 
-class Options(NamedTuple):
+class ExplainOptions(NamedTuple):
     """The options of the command."""
 
     keys: Sequence[RsaKey]
@@ -53,7 +52,7 @@ class Options(NamedTuple):
     show_secrets: bool
 
 
-def explain_captures(captures: Sequence[Capture], options: Options) -> list[ExplainReport]:
+def explain_captures(captures: Sequence[Capture], options: ExplainOptions) -> list[ExplainReport]:
     """Check captures, parts of one as one, and return a report for each input. Raises ``OSError``."""
     reports: dict[Input, ExplainReport] = {}
     allow_open_files(len(captures))
@@ -66,7 +65,7 @@ def explain_captures(captures: Sequence[Capture], options: Options) -> list[Expl
     return list(reports.values())
 
 
-def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], options: Options) -> None:
+def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], options: ExplainOptions) -> None:
     """Check one capture; what is found goes to the report of the part that it ends in."""
     reader = CaptureReader(keys=options.keys, raw=False, keep_bytes=True)
     checker = CaptureChecker(options.keys)
@@ -115,7 +114,7 @@ def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], o
         )
 
 
-def explain_bytes(data: bytes, options: Options) -> ExplainReport:
+def explain_bytes(data: bytes, options: ExplainOptions) -> ExplainReport:
     """Check frames that follow each other, one WebSocket message, or what one side of a WebSocket connection sent.
 
     Raises ``ImportError`` if the package ``websockets`` is needed and missing.
@@ -200,7 +199,7 @@ def command(
             raise click.BadParameter(f"16 characters, not {len(value)}", param_hint=name)
     if mode == "aes_cbc" and not aes_iv:
         raise click.UsageError("--mode aes_cbc needs --aes-iv.")
-    options = Options(
+    options = ExplainOptions(
         keys=[key for path in keys if (key := read_key(path)) is not None],
         secrets=None if aes_key is None else SessionKeys(aes_key, aes_iv),
         mode=mode,
@@ -228,7 +227,7 @@ def command(
     reports[-1].notes += notes
     code = 0
     several = len(reports) > 1
-    form = Form(everything=everything, brief=brief, named=several)
+    form = ReportForm(everything=everything, brief=brief, named=several)
     for report in reports:
         if as_json:
             print_json(report, form)

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import asdict
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_pem
 from ftwire_tools.commands._options import max_body_option, show_secrets_option, since_option, until_option
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from ftwire_tools.export.manifest import ExportOutcome
 
 __all__ = ["command"]
-
-NOT_DECODED: Final = 3
-"""Exit code: finished, but some input could not be read, or some of it could not be decoded."""
 
 
 @click.command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -35,7 +36,7 @@ from ftwire_tools.gateway.log import LogOutput, TextLog
 from ftwire_tools.gateway.request_log import ExchangeLog, TextRequests, exchange_of_frames
 from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
-from ftwire_tools.terminal.addresses import Address, is_loopback, parse_address
+from ftwire_tools.terminal.addresses import Address, is_loopback, leads_to, parse_address
 from ftwire_tools.terminal.output import ClosedOutputError
 from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 from ftwire_tools.terminal.style import printable
@@ -148,20 +149,13 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
     interception = settings.interception
     proxy = Proxy(recorder, report, None if interception is None else interception.begin, seen)
     try:
-        places = []
-        for at, to in settings.routes:
-            try:
-                places.append((proxy.listen(at, to), to))
-            except OSError as error:
-                raise click.ClickException(f"cannot listen on {at}: {error.strerror or error}") from None
-        try:
-            recorder.start(time.time_ns())
-            if seen is not None:
-                seen.start(time.time_ns())
-        except FileExistsError as error:
-            raise click.ClickException(f"{error.filename} exists (--overwrite)") from None
-        except OSError as error:
-            raise click.ClickException(f"{error.filename or settings.path}: {error.strerror or error}") from None
+        places = [(_listen(proxy, at, to), to) for at, to in settings.routes]
+        for place, to in itertools.product([place for place, _ in places], [to for _, to in places]):
+            if leads_to(to, place):
+                # Each connection would make another, until there are no descriptors left.
+                raise click.UsageError(f"--to {to} is where this proxy listens itself; --listen takes another port")
+        for each in filter(None, (recorder, seen)):
+            _start(each, settings.path)
         for place, to in places:
             report(f"listening on {place} for the gateway {to}")
         async with AsyncExitStack() as stack:
@@ -188,6 +182,24 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
     where = f"{files[0]} to {files[-1]}" if len(files) > 1 else str(files[0]) if files else "standard output"
     report(f"{proxy.connections} connections, {recorder.packets} packets in {where}")
     return recorder
+
+
+def _listen(proxy: Proxy, at: Address, to: Address) -> Address:
+    """Listen for clients of a gateway; return the address. Raises ``ClickException``."""
+    try:
+        return proxy.listen(at, to)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {at}: {error.strerror or error}") from None
+
+
+def _start(recorder: Recorder, path: str) -> None:
+    """Begin the first file. Raises ``ClickException``; ``path`` is named where the error names no file."""
+    try:
+        recorder.start(time.time_ns())
+    except FileExistsError as error:
+        raise click.ClickException(f"{error.filename} exists (--overwrite)") from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or path}: {error.strerror or error}") from None
 
 
 @click.command(
@@ -353,11 +365,11 @@ def command(
     pem = _pem(keys[0]) if embed_key else None
     live = None
     if shown:
-        from ftwire_tools.dumping.dumper import Dump, Form
+        from ftwire_tools.dumping.dumper import Dump, DumpForm
         from ftwire_tools.filters.frame_filter import FrameFilter
         from ftwire_tools.recording.live_dump import LiveDump
 
-        form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
+        form = DumpForm(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
         live = LiveDump(Dump(form, chosen or FrameFilter(), None, file=None), keys=rsa_keys)
     log = _Log(chosen, is_quiet=quiet or shown)
     script = read_script(script_path)

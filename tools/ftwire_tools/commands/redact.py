@@ -6,16 +6,17 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from ftwire.errors import CaptureError
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import open_output, write_output
 from ftwire_tools.commands._keys import keys_option, read_key
-from ftwire_tools.commands._outputs import open_output, write_output
 from ftwire_tools.messages.sensitive_fields import Category
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from ftwire_tools.redaction.redactor import Redaction
 
 __all__ = ["command"]
-
-NOT_DECODED: Final = 3
-"""Exit code: finished, but some data could not be decoded."""
 
 
 def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], Iterator[bytes]]) -> None:

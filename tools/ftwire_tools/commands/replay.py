@@ -15,15 +15,17 @@ from ftwire.header import BodyFormat
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.commands._addresses import gateway_option
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._keys import PEM, key_option, read_key
-from ftwire_tools.commands._options import colour_option, show_secrets_option, timeout_option
+from ftwire_tools.commands._options import SDK_TIMEOUT, colour_option, show_secrets_option, timeout_option
 from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
-from ftwire_tools.replaying.capture_script import Part, Script, read_script
+from ftwire_tools.replaying.capture_script import CaptureScript, Part, read_script
 from ftwire_tools.replaying.replayer import Outcome, ReplayOptions, ReplayStatus, perform
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.cells import screen_of, wrapped
+from ftwire_tools.terminal.exit_codes import FAILED, NOT_DECODED
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import PLAIN, Paint, paint_for, printable
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-FAILED: Final = 1
-NOT_DECODED: Final = 3
 MAX_DIFFERENCES: Final = 20
 INDENT: Final = " " * 9
 """In front of lines that belong to a request."""
@@ -122,7 +122,7 @@ class ReplayReport:
 
 
 async def play(
-    script: Script,
+    script: CaptureScript,
     to: Address,
     key: RsaKey | None,
     copies: int,
@@ -166,15 +166,10 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def load(path: str, key: RsaKey | None) -> Script:
+def load(path: str, key: RsaKey | None) -> CaptureScript:
     """Read the capture. Raises ``click.ClickException``."""
-    try:
-        with open_input(path) as source_input:
-            script = read_script(source_input, [] if key is None else [key])
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except NotACaptureError as error:
-        raise click.ClickException(f"{path}: {error}") from None
+    with file_errors(path, NotACaptureError), open_input(path) as source_input:
+        script = read_script(source_input, [] if key is None else [key])
     if not script.parts:
         why = f": {script.unreadable[0]}" if script.unreadable else ""
         raise click.ClickException(f"{path}: no request that could be sent again{why}")
@@ -239,7 +234,7 @@ class _ToleranceType(click.ParamType):  # type: ignore[type-arg]  # generic in n
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and request, the last one a summary.")
 @click.option("--only-differences", is_flag=True, help="Leave out requests whose replies agree.")
 @colour_option
-@timeout_option
+@timeout_option(SDK_TIMEOUT)
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm, too.")
 @show_secrets_option
 @click.pass_context
@@ -292,7 +287,8 @@ def command(
     try:
         asyncio.run(play(script, to, gateway_key, connections, timeout, options, report))
     except HandshakeError as error:
-        raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
+        option = "; --key names its PEM file" if error.may_be_key else ""
+        raise click.ClickException(f"{printable(str(error))}{option}") from None
     except ClientError as error:
         raise click.ClickException(printable(str(error))) from None
     report.summary(script.unreadable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +16,12 @@ from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
 from ftwire_tools.commands._amounts import SIZES, Amount
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import file_errors, open_output, write_output
 from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_key
-from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option
-from ftwire_tools.commands._outputs import open_output, write_output
+from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, sender_option
 from ftwire_tools.commands._pages import about_page, keep_option, max_frames_option, page_secrets_option, shown_bodies
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from ftwire_tools.session_report.session import Session
 
 __all__ = ["command"]
-
-NOT_DECODED: Final = 3
-"""Exit code: finished, but some data could not be decoded."""
 
 
 def _read(session: Session, inputs: list[Input], reader: CaptureReader) -> None:
@@ -79,12 +77,7 @@ def _write(session: Session, output: OutputFile, about: dict[str, Any], vocabula
 )
 @keep_option
 @max_body_option
-@click.option(
-    "--from",
-    "sender",
-    type=click.Choice(["client", "server"]),
-    help="Who sent the bytes of a raw stream; by default the content decides, frame by frame.",
-)
+@sender_option
 @schema_option
 @page_secrets_option
 @click.pass_context
@@ -123,21 +116,19 @@ def command(
     when it is complete.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     from ftwire_tools.session_report.filter_vocabulary import vocabulary
-    from ftwire_tools.session_report.session import Limits, Session
+    from ftwire_tools.session_report.session import ListLimits, Session
 
     registry = decoding_registry(schema)
     chosen = filter_of(expression, registry=registry, show_secrets=show_secrets, whole_files=True)
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     shown = shown_bodies(keep, show_secrets=show_secrets)
-    session = Session(shown, keys=rsa_keys, chosen=chosen, limits=Limits(max_frames, max_size))
+    session = Session(shown, keys=rsa_keys, chosen=chosen, limits=ListLimits(max_frames, max_size))
     allow_open_files(len(captures))
     with ExitStack() as stack:
         inputs: list[Input] = []
         for path in captures:
-            try:
+            with file_errors(path):
                 inputs.append(stack.enter_context(open_input(path)))
-            except OSError as error:
-                raise click.ClickException(f"{path}: {error.strerror or error}") from None
         if chosen is not None and chosen.needs_unanswered and not all(is_stored(each.stream) for each in inputs):
             raise click.BadParameter(UNANSWERED, param_hint="-Y")
         if len(one_capture_each(inputs)) > 1:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._options import colour_option
 from ftwire_tools.conformance.judging import FAILED, PASSED, UNSUPPORTED, VectorResult, run_vectors
 from ftwire_tools.conformance.program import NoAnswerError, ProgramUnderTest
@@ -219,10 +220,8 @@ def check(
     finally:
         tested.close()
     if junit is not None:
-        try:
+        with file_errors(junit):
             write_junit(junit, results, stopped)
-        except OSError as error:
-            raise click.ClickException(f"{junit}: {error.strerror or error}") from None
     if stopped:
         raise click.ClickException(stopped)
     score: dict[str, Counter[str]] = {group: Counter() for group in groups}

@@ -15,6 +15,7 @@ from ftwire.errors import NotACaptureError
 from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._live_page import LivePage, PageOptions, page_options
 from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
@@ -76,13 +77,9 @@ async def _view(source: Input, page: LivePage, keys: Sequence[RsaKey], *, follow
         except OSError as error:
             raise page.not_listening(error) from None
         page.announce(server.url)
-        try:
+        # ImportError: a package that only WebSocket conversations need is missing; it is named.
+        with file_errors(source.name, NotACaptureError, ImportError):
             await live.read_until(stop)
-        except OSError as error:
-            raise click.ClickException(f"{source.name}: {error.strerror or error}") from None
-        except (NotACaptureError, ImportError) as error:
-            # ImportError: a package that only WebSocket conversations need is missing; it is named.
-            raise click.ClickException(f"{source.name}: {error}") from None
 
 
 @click.command(
@@ -161,8 +158,5 @@ def command(
         raise click.UsageError("--allow-trading is for --record and --serve: a capture has no gateway to send to")
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     page = LivePage(paging)
-    try:
-        with open_input(capture) as source:
-            asyncio.run(_view(source, page, rsa_keys, follow=not no_follow))
-    except OSError as error:
-        raise click.ClickException(f"{capture}: {error.strerror or error}") from None
+    with file_errors(capture), open_input(capture) as source:
+        asyncio.run(_view(source, page, rsa_keys, follow=not no_follow))

@@ -18,6 +18,7 @@ from ftwire_tools.captures.input_files import open_input, read_file
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS, LISTEN
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import definitions_of, schema_option
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.output_file import write_file
 from ftwire_tools.terminal.style import printable
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-NOT_DECODED: Final = 3
-"""Exit code: finished, but some data could not be decoded."""
 DEFAULT_LISTEN: Final = "127.0.0.1:11112"
 """Where clients connect to the capture interface by default: the default of ``ftwire record``."""
 

@@ -13,6 +13,6 @@
 """
 
 from ftwire_tools.doctor.checks import Check, Status
-from ftwire_tools.doctor.examination import Patient, examine
+from ftwire_tools.doctor.examination import ExaminedGateway, examine
 
-__all__ = ["Check", "Patient", "Status", "examine"]
+__all__ = ["Check", "ExaminedGateway", "Status", "examine"]

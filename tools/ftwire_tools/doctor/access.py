@@ -90,12 +90,9 @@ class _WebSocketAccess(Access):
     async def request(self, protocol: str, values: Mapping[str, Any]) -> tuple[Any, int]:
         """See ``Access``."""
         envelope, latency = await self.exchange(registry[protocol].proto_id, protocol, values)
-        try:
-            if envelope.error_code:
-                raise AccessError(f"{protocol}: error {envelope.error_code} {envelope.error_text}".rstrip())
-            message: Any = envelope.message
-        except WireError as error:
-            raise AccessError(f"the reply to {protocol} cannot be read: {error}") from error
+        if envelope.error_code:
+            raise AccessError(f"{protocol}: error {envelope.error_code} {envelope.error_text}".rstrip())
+        message = _message_of(envelope, protocol)
         if message.retType:
             raise AccessError(f"{protocol} failed: retType {message.retType} {message.retMsg}".rstrip())
         return message.s2c, latency
@@ -128,6 +125,13 @@ class _WebSocketAccess(Access):
             raise AccessError(f"the answer to {name} is no envelope of OpenD") from error
 
 
+def _message_of(reply: Envelope, name: str) -> Any:
+    try:
+        return reply.message
+    except WireError as error:
+        raise AccessError(f"the reply to {name} cannot be read: {error}") from error
+
+
 @asynccontextmanager
 async def websocket_access(address: Address, key: str, seconds: float, *, tls: bool) -> AsyncIterator[Access]:
     """Log in on WebSocket. Raises ``AccessError``, and ``ImportError`` where ``websockets`` is not installed."""
@@ -158,10 +162,7 @@ async def websocket_access(address: Address, key: str, seconds: float, *, tls: b
             raise AccessError("the answer to InitWebSocket is no envelope of OpenD")
         if reply.error_code:
             raise WrongKeyError(f"error {reply.error_code} {reply.error_text}".rstrip())
-        try:
-            message: Any = reply.message
-        except WireError as error:
-            raise AccessError(f"the reply to InitWebSocket cannot be read: {error}") from error
+        message = _message_of(reply, "InitWebSocket")
         if message.retType:
             raise WrongKeyError(f"retType {message.retType} {message.retMsg}".rstrip())
         yield access

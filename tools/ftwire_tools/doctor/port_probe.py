@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLIENT_ID",
-    "Answer",
     "HandshakeAnswer",
+    "ProbeAnswer",
     "Service",
     "insecure_tls",
     "probe_handshake",
@@ -48,7 +48,7 @@ _UPGRADE: Final = (
 )
 
 
-class Answer(Enum):
+class ProbeAnswer(Enum):
     """How the first answer to InitConnect ended."""
 
     CONNECTED = "connected"
@@ -68,7 +68,7 @@ class Answer(Enum):
 class HandshakeAnswer(NamedTuple):
     """The answer to one InitConnect."""
 
-    answer: Answer
+    answer: ProbeAnswer
     connect_ms: float
     """Milliseconds that the connection took."""
     data: bytes = b""
@@ -128,29 +128,29 @@ async def _first_answer(
                 data = await reader.read(1 << 16)
         except TimeoutError:
             # A frame that never becomes whole is no better than none.
-            kind = Answer.CUT if received else Answer.SILENT
+            kind = ProbeAnswer.CUT if received else ProbeAnswer.SILENT
             return HandshakeAnswer(kind, connect_ms, bytes(received))
         except OSError:
             data = b""
         if not data:
-            kind = Answer.CUT if received else Answer.CLOSED
+            kind = ProbeAnswer.CUT if received else ProbeAnswer.CLOSED
             return HandshakeAnswer(kind, connect_ms, bytes(received))
         received += data
         if not MAGIC.startswith(received[:2]):
-            return HandshakeAnswer(Answer.OTHER_BYTES, connect_ms, bytes(received))
+            return HandshakeAnswer(ProbeAnswer.OTHER_BYTES, connect_ms, bytes(received))
         try:
             for event in connection.receive_data(data, time.monotonic_ns()):
                 if isinstance(event, Connected):
                     return HandshakeAnswer(
-                        Answer.CONNECTED, connect_ms, bytes(received), encryption=connection.encryption
+                        ProbeAnswer.CONNECTED, connect_ms, bytes(received), encryption=connection.encryption
                     )
                 if isinstance(event, Refused):
-                    return HandshakeAnswer(Answer.REFUSED, connect_ms, bytes(received), ret_msg=event.ret_msg)
+                    return HandshakeAnswer(ProbeAnswer.REFUSED, connect_ms, bytes(received), ret_msg=event.ret_msg)
                 if isinstance(event, FrameDamaged):
                     return _unreadable(request, bytes(received), key, connect_ms)
         except WireError:
             return _unreadable(request, bytes(received), key, connect_ms)
-    return HandshakeAnswer(Answer.OTHER_BYTES, connect_ms, bytes(received))
+    return HandshakeAnswer(ProbeAnswer.OTHER_BYTES, connect_ms, bytes(received))
 
 
 def _unreadable(request: bytes, received: bytes, key: RsaKey | None, connect_ms: float) -> HandshakeAnswer:
@@ -159,7 +159,7 @@ def _unreadable(request: bytes, received: bytes, key: RsaKey | None, connect_ms:
     list(checker.read(request, Role.CLIENT))
     findings = [found for piece in checker.read(received, Role.SERVER) for found in piece.findings]
     best = min(findings, key=lambda found: found.mistake.rank, default=None)
-    return HandshakeAnswer(Answer.UNREADABLE, connect_ms, received, finding=best)
+    return HandshakeAnswer(ProbeAnswer.UNREADABLE, connect_ms, received, finding=best)
 
 
 async def probe_service(address: Address, seconds: float) -> Service:

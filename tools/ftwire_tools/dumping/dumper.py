@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ftwire_tools.render.line import TimeForm
     from ftwire_tools.terminal.cells import Screen
 
-__all__ = ["Dump", "Form", "run"]
+__all__ = ["Dump", "DumpForm", "run"]
 
 BATCH: Final = 1000
 """Frames whose text is kept before it is written."""
@@ -42,7 +42,7 @@ MAX_BROKEN: Final = 32
 """Conversations with something that could not be decoded whose numbers are kept."""
 
 
-class Form(NamedTuple):
+class DumpForm(NamedTuple):
     """How frames are shown."""
 
     as_json: bool
@@ -55,7 +55,7 @@ class Form(NamedTuple):
     """For people; in JSON it is always nanoseconds since 1970."""
 
 
-def make_renderer(form: Form, lines: LineRenderer, file: str | None, screen: Screen | None) -> Renderer:
+def make_renderer(form: DumpForm, lines: LineRenderer, file: str | None, screen: Screen | None) -> Renderer:
     """Return the renderer of this form; modules of other forms are not imported."""
     if form.as_json:
         if form.table:
@@ -97,7 +97,7 @@ class Dump:
 
     def __init__(
         self,
-        form: Form,
+        form: DumpForm,
         frame_filter: Filter | FrameFilter | None,
         stats: Stats | None,
         *,

@@ -14,9 +14,19 @@ from typing import Final, NamedTuple
 
 from ftwire.header import HEADER_SIZE, MAGIC
 from ftwire_tools.explaining.blocks import Block
-from ftwire_tools.terminal.hex_input import from_digits
+from ftwire_tools.terminal.hex_input import MAX_DUMPED, from_digits
 
-__all__ = ["Found", "base64_words", "decimal", "hexadecimal", "hexadecimal_words", "literals", "number_lists"]
+__all__ = [
+    "Found",
+    "base64_words",
+    "decimal",
+    "hexadecimal",
+    "hexadecimal_words",
+    "literals",
+    "number_lists",
+    "octal_dump",
+    "without_bits",
+]
 
 
 class Found(NamedTuple):
@@ -32,7 +42,18 @@ class Found(NamedTuple):
 # --- Lists of numbers -------------------------------------------------------------------------------------------
 
 _LIST: Final = re.compile(r"[\[({<]([^\[\](){}<>]*+)[\])}>]")
-_CAST: Final = re.compile(r"\((?:s?byte|u?int8(?:_t)?|u8|(?:un)?signed char)\)|\.toByte\(\)|u8\b", re.IGNORECASE)
+_CAST: Final = re.compile(
+    r"\((?:s?byte|u?int8(?:_t)?|u8|(?:un)?signed char)\)|\.toByte\(\)|u8\b|(?<=\d)uy\b", re.IGNORECASE
+)
+_OTHER_PREFIX: Final = re.compile(r"(?:&H|\$)(?=[0-9A-Fa-f]{1,2}\b)")
+"""What Basic and Pascal write for ``0x``."""
+_QUOTED_ITEM: Final = re.compile(r"""(["'])(0[xX][0-9A-Fa-f]{1,2}|[0-9A-Fa-f]{2})\1""")
+_OF_CHROME: Final = re.compile(r",\s{0,9}buffer: ArrayBuffer\(\d{1,12}\)[^\]\n]{0,300}(?=\])")
+_PLACE: Final = re.compile(
+    r"\[?(\d{1,8})\]?[ \t]{0,9}(?:=>|[=:\t])[ \t]{0,9}(?:\{\w{1,20}\}[ \t]{0,9})?"
+    r"(-?\d{1,3}|0[xX][0-9A-Fa-f]{1,2})(?:[ \t]{1,9}[\w ']{1,30})?,?"
+)
+"""An item in a line of its own with its place: PHP's ``print_r``, and what debuggers copy."""
 _CHARACTER: Final = re.compile(r"(?<!\w)'([ -~])'(?!\w)")
 _LINE_COMMENT: Final = re.compile(r"//[^\n]*+")
 _JSON_INDEX: Final = re.compile(r'"\d{1,9}"\s{0,9}:')
@@ -42,7 +63,7 @@ _ITEM_SEPARATOR: Final = re.compile(r"[\s,;]+")
 _SIDE: Final = re.compile(r"\bpeer(\d)_\d{1,9}\[\]\s*=\s*$")
 _QUOTED: Final = 1000
 """Characters that a text in quotes counts for, at least: it is the syntax of something else."""
-_ITEM: Final = re.compile(r"-?\d{1,3}|(?:0[xX])?[0-9A-Fa-f]{1,2}|(?:[0-9A-Fa-f]{2})++")
+_ITEM: Final = re.compile(r"-?\d{1,3}|-?(?:0[xX])?[0-9A-Fa-f]{1,2}|(?:[0-9A-Fa-f]{2})++")
 
 
 class NumberLists(NamedTuple):
@@ -56,9 +77,12 @@ class NumberLists(NamedTuple):
 
 def number_lists(text: str) -> NumberLists:
     """Return the lists in brackets of any kind; in a text without any, the whole text if it is a list."""
-    text = _LINE_COMMENT.sub("", _without_comments(text))
+    if placed := _placed(text):
+        return NumberLists([(placed, 0)], 0, "")
+    text = _OF_CHROME.sub("", _LINE_COMMENT.sub("", _without_comments(text)))
     text = _CHARACTER.sub(lambda match: f" {ord(match[1]):#x} ", text)
     text = _CAST.sub("", _JSON_INDEX.sub("", text))
+    text = _QUOTED_ITEM.sub(r"\2", _OTHER_PREFIX.sub("0x", text))
     lists: list[tuple[list[str], int]] = []
     missing = ""
     other = at = 0
@@ -67,7 +91,7 @@ def number_lists(text: str) -> NumberLists:
         left_out = _LEFT_OUT.search(inner)
         if left_out is not None:
             inner = _LEFT_OUT.sub(" ", inner)
-        items = _items(inner)
+        items = _items(inner.strip("|"))  # of F#
         around = text[max(match.start() - 1, 0) : match.start()] + text[match.end() : match.end() + 1]
         # A number alone in brackets beside a word is a size: pkt1[54], Uint8Array(84), [4]byte.
         if not items or (len(items) == 1 and re.search(r"\w", around)):
@@ -88,10 +112,18 @@ def number_lists(text: str) -> NumberLists:
     return NumberLists(lists, other + _other(text[at:]), missing)
 
 
+def _placed(text: str) -> list[str]:
+    """Return the items of the lines that have their place in front, from 0 or 1 on; nothing if they have another."""
+    found = [match.groups() for line in text.splitlines() if (match := _PLACE.fullmatch(line.strip()))]
+    first = int(found[0][0]) if found else 2
+    in_order = first < 2 and all(int(place) == number for number, (place, _) in enumerate(found, first))
+    return [item for _, item in found] if in_order and len(found) >= _FEW_BYTES else []
+
+
 def decimal(items: list[str]) -> bytes | None:
     """Return the bytes of decimal numbers from -128 to 255, some of them hexadecimal if they begin with ``0x``."""
     try:
-        numbers = [int(item, 16) if item[:2] in ("0x", "0X") else int(item) for item in items]
+        numbers = [int(item, 16) if "x" in item.lower() else int(item) for item in items]
     except ValueError:
         return None
     if not all(-128 <= number <= 255 for number in numbers):
@@ -139,12 +171,21 @@ _LITERAL: Final = re.compile(
 _JOIN: Final = re.compile(r"[\s\\+.,]*+[bBrR]?")
 """What stands between the parts of one string."""
 _ESCAPE: Final = re.compile(
-    r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|([0-7]{1,3})|(.))", re.DOTALL
+    r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|[ux]\{([0-9A-Fa-f]{1,6})\}|([0-7]{1,3})|(.))", re.DOTALL
 )
 _NUL_ESCAPE: Final = re.compile(
-    r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|(0)|(.))", re.DOTALL
+    r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|[ux]\{([0-9A-Fa-f]{1,6})\}|(0)|(.))", re.DOTALL
 )
-_BYTE_ESCAPE: Final = re.compile(r"\\(?:x[0-9A-Fa-f]|[0-7]|u00)")
+_CONTROLS: Final = (
+    *("NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "a", "b", "t", "n", "v", "f", "r", "SO", "SI", "DLE", "DC1"),
+    *("DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US"),
+)
+_DECIMAL_ESCAPE: Final = re.compile(
+    rf"\\(?:(\d{{1,3}})|({'|'.join(sorted(filter(str.isupper, _CONTROLS), reverse=True))}|DEL)|(&)|(.))", re.DOTALL
+)
+r"""Escapes of Lua and Haskell: decimal numbers, in Haskell names too, and ``\&`` for nothing in front of a digit."""
+_NO_OCTAL: Final = re.compile(r"\\(?:NUL|SOH|\d[89]\d|\d\d[89])")
+_BYTE_ESCAPE: Final = re.compile(r"\\(?:x\{?[0-9A-Fa-f]|\d|u00|NUL)")
 _LETTERS: Final = {"n": 10, "r": 13, "t": 9, "a": 7, "b": 8, "f": 12, "v": 11, "e": 27}
 
 
@@ -177,12 +218,24 @@ def literals(text: str) -> Iterator[Found]:
             return
         # A shell takes the quotes of b'FT\xe9' away, and leaves the b.
         escaped, other = [text.strip().removeprefix("b")], 0
-    for escape in (_ESCAPE, _NUL_ESCAPE):
+    plain = [_DECIMAL_ESCAPE.sub(_hexadecimal_escape, inside) for inside in escaped]
+    ways = [(escaped, _ESCAPE), (escaped, _NUL_ESCAPE), (plain, _ESCAPE)]
+    if any(map(_NO_OCTAL.search, escaped)):
+        ways.reverse()
+    for texts, escape in ways:
         for encoding in ("latin-1", "utf-8"):
-            read = [_unescaped(inside, escape, encoding) for inside in escaped]
+            read = [_unescaped(inside, escape, encoding) for inside in texts]
             blocks = [Block(data) for data in read if data]
             if len(blocks) == len(escaped):
                 yield Found(blocks, other)
+
+
+def _hexadecimal_escape(match: re.Match[str]) -> str:
+    number, name, nothing, _ = match.groups()
+    if nothing:
+        return ""
+    value = int(number) if number else 127 if name == "DEL" else _CONTROLS.index(name) if name else 256
+    return f"\\x{value:02x}" if value < 256 else match[0]
 
 
 def _unescaped(text: str, escape: re.Pattern[str], encoding: str) -> bytes | None:
@@ -206,6 +259,66 @@ def _unescaped(text: str, escape: re.Pattern[str], encoding: str) -> bytes | Non
         return bytes(data + text[at:].encode(encoding))
     except (UnicodeEncodeError, ValueError):
         return None
+
+
+# --- Octal and binary -------------------------------------------------------------------------------------------
+
+_OCTAL_ROW: Final = re.compile(
+    r"([0-7]{7,11})(?:((?: +(?:[0-7]{6}|[0-7]{3}))+)|((?: {3}[ -~]| {2}\\[0abfnrtv]| [0-7]{3}){1,16}))?[ \t]*"
+)
+_BITS: Final = re.compile(r"(?<![\w.:])[0-9A-Fa-f]{8}(?![\w.:])")
+
+
+def octal_dump(text: str) -> bytes | None:
+    """Return the bytes of ``od`` without options, ``od -b`` and ``od -c``; ``None`` for other text."""
+    data = bytearray()
+    last = b""
+    for line in text.splitlines():
+        row = _OCTAL_ROW.fullmatch(line)
+        if row is None:
+            continue
+        offset = int(row[1], 8)
+        if last and len(data) < offset <= MAX_DUMPED:
+            # Lines equal to the one in front of them were left out.
+            data += last * ((offset - len(data)) // len(last))
+        if offset > len(data):
+            return None
+        del data[offset:]  # a lone last byte is printed as a whole word
+        if row[2]:
+            last = b"".join(_octal(number) for number in row[2].split())
+        else:
+            cells = row[3] or ""
+            last = b"".join(_cell(cells[at + 1 : at + 4]) for at in range(0, len(cells), 4))
+        data += last
+    return bytes(data) or None
+
+
+def _octal(number: str) -> bytes:
+    """Return a byte, or a word of two as a little-endian machine has it."""
+    return (
+        (int(number, 8) & 0xFFFF).to_bytes(2, "little") if len(number) > len("377") else bytes([int(number, 8) & 0xFF])
+    )
+
+
+def _cell(text: str) -> bytes:
+    """Return the byte of a cell of ``od -c``, three characters wide."""
+    shown = text[2:] if text.startswith("  ") else text.lstrip()
+    if shown.startswith("\\") and len(shown) > 1:
+        return bytes([_LETTERS.get(shown[1], 0)])
+    return shown.encode() if len(shown) == 1 else bytes([int(shown, 8) & 0xFF])
+
+
+def without_bits(text: str) -> str:
+    """Return a text in which bytes in binary, as ``xxd -b`` prints them, are in hexadecimal."""
+    many = 0
+    for match in _BITS.finditer(text):
+        # Groups of four bytes, and offsets, are zeros and ones now and then.
+        if match[0].strip("01"):
+            return text
+        many += 1
+    if many < HEADER_SIZE:
+        return text
+    return _BITS.sub(lambda match: f"{int(match[0], 2):02x}", text)
 
 
 # --- Words within other text ------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
@@ -33,12 +33,15 @@ class Capture(NamedTuple):
     name: str
     stream: BinaryIO | None = None
     """Where it is read from, if not from the file of this name."""
+    held: ExitStack | None = None
+    """Closes the stream, if that has to be done."""
 
     @contextmanager
     def opened(self) -> Iterator[Input]:
         """Open it. Raises ``OSError``."""
         if self.stream is not None:
-            yield Input(self.name, self.name, self.stream)
+            with self.held or ExitStack():
+                yield Input(self.name, self.name, self.stream)
             return
         with open_input(self.name) as source:
             yield source
@@ -129,19 +132,15 @@ def _content(path: str) -> bytes | Capture:
     content = bytearray()
     decided = False
     try:
-        with open_input(path) as source:
+        with ExitStack() as stack:
+            source = stack.enter_context(open_input(path))
             begin = source.stream.tell() if is_stored(source.stream) else None
             for chunk in source.chunks():
                 content += chunk
                 if not decided and len(content) >= ENOUGH_TO_TELL:
                     decided = True
                     if is_capture(bytes(content)):
-                        if path != "-":
-                            return Capture(path)
-                        if begin is None:
-                            return Capture(path, cast("BinaryIO", BegunStream(bytes(content), source.stream)))
-                        source.stream.seek(begin)
-                        return Capture(path, source.stream)
+                        return _begun_capture(path, bytes(content), source.stream, begin, stack)
                 if len(content) > MAX_RAW:
                     raise UnreadableInputError(f"{path}: more than {MAX_RAW >> 20} MiB that are no capture")
     except OSError as error:
@@ -149,3 +148,16 @@ def _content(path: str) -> bytes | Capture:
     if not content:
         raise UnreadableInputError(f"{path}: empty")
     return bytes(content)
+
+
+def _begun_capture(path: str, content: bytes, stream: BinaryIO, begin: int | None, opened: ExitStack) -> Capture:
+    """Return a capture of which ``content`` was read; ``begin`` is where it begins in a stream that can seek.
+
+    ``opened`` closes the stream.
+    """
+    if begin is None:  # a pipe, whatever its name, gives its bytes once
+        return Capture(path, cast("BinaryIO", BegunStream(content, stream)), opened.pop_all())
+    if path != "-":
+        return Capture(path)
+    stream.seek(begin)
+    return Capture(path, stream)

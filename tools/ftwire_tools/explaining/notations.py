@@ -18,7 +18,7 @@ from ftwire_tools.explaining import analyser_text, byte_values
 from ftwire_tools.explaining.blocks import Block, capture_of, capture_of_sides, in_order, streams_of
 from ftwire_tools.explaining.byte_values import Found
 from ftwire_tools.explaining.websocket_inputs import websocket_sender
-from ftwire_tools.terminal.hex_input import from_digits, read_dump
+from ftwire_tools.terminal.hex_input import from_digits, read_dump, with_offsets
 
 __all__ = ["MAX_TEXT", "NOTATIONS", "Reading", "name_of_array", "read_text", "text_of"]
 
@@ -33,6 +33,8 @@ _MOST_LOOKED_AT: Final = 1000
 """Frames that are looked for in one reading, to compare it with others."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f\ufffe\uffff]")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,20}m")
+_SIGNED: Final = re.compile(r"\b[Ff]{6}([89A-Fa-f][0-9A-Fa-f])\b")
+_PAIR: Final = 2
 _QUOTED_MAIL: Final = re.compile(r"(?:(?:>[^\n]*+|[ \t\r]*+)(?:\n|$))++")
 _QUOTE_MARK: Final = re.compile(r"^>[> ]*", re.MULTILINE)
 _NAMES_OF_ARRAYS: Final = re.compile(
@@ -72,6 +74,14 @@ def _of(found: Found | None) -> Iterator[Found]:
 def _dump(text: str) -> Iterator[Found]:
     yield from _whole(Block(*block) for block in read_dump(text))
     yield from _whole(Block(*block) for block in read_dump(text, words_reversed=True))
+    yield from _whole(Block(*block) for block in read_dump(with_offsets(text)))
+    yield from _one(byte_values.octal_dump(text))
+
+
+def _digits(text: str) -> Iterator[Found]:
+    # What C's "%02x" prints of a char above 127 is as long as an int.
+    words = _SIGNED.sub(r"\1", text)
+    yield from _one(from_digits(words if all(len(word) == _PAIR for word in words.split()) else text))
 
 
 def _numbers(text: str) -> Iterator[Found]:
@@ -90,7 +100,7 @@ NOTATIONS: Final[tuple[tuple[str, Callable[[str], Iterator[Found]]], ...]] = (
     ("a followed stream in YAML", lambda text: _whole(analyser_text.followed_yaml(text))),
     ("a followed stream, raw", lambda text: _whole(analyser_text.followed_raw(text))),
     ("a hex dump", _dump),
-    ("hexadecimal", lambda text: _one(from_digits(text))),
+    ("hexadecimal", _digits),
     ("a list of numbers", _numbers),
     ("a string with escapes", byte_values.literals),
     ("base64", lambda text: _of(byte_values.base64_words(text))),
@@ -122,6 +132,7 @@ def read_text(text: str) -> Reading | None:
     text = _COLOURS.sub("", text)
     if _QUOTED_MAIL.fullmatch(text):
         text = _QUOTE_MARK.sub("", text)
+    text = byte_values.without_bits(text)
     best: Reading | None = None
     best_rank = -1
     for name, read in NOTATIONS:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ftwire.diagnosis import Finding, Piece
     from ftwire.frame import Role
 
-__all__ = ["ExplainReport", "Form", "Place", "print_json", "print_text"]
+__all__ = ["ExplainReport", "Place", "ReportForm", "print_json", "print_text"]
 
 MAX_NAMED: Final = 8
 """Largest number of frames listed with a finding."""
 
 
-class Form(NamedTuple):
+class ReportForm(NamedTuple):
     """Options for showing a report."""
 
     everything: bool
@@ -133,7 +133,7 @@ def _conversation_text(conversation: Conversation) -> str:
     return f"connection {conversation.client} -> {conversation.server}"
 
 
-def print_text(report: ExplainReport, form: Form) -> None:
+def print_text(report: ExplainReport, form: ReportForm) -> None:
     """Print a report as text."""
     paint = paint_for(sys.stdout)
     screen, clock = screen_of(sys.stdout), Clock()
@@ -177,7 +177,7 @@ def print_text(report: ExplainReport, form: Form) -> None:
     write("\n".join(out) + "\n")
 
 
-def print_json(report: ExplainReport, form: Form) -> None:
+def print_json(report: ExplainReport, form: ReportForm) -> None:
     """Print a report as one JSON object."""
     frames = []
     for place, view in () if form.brief else report.drawn:

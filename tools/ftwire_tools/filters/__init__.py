@@ -9,18 +9,22 @@
 
 The modules, each on top of those before::
 
-    errors          FilterError, with the place in the text
-    expression      expressions as values, and their text
-    grammar         text -> expression
-    literals        numbers, sizes, durations, times, patterns
-    protocol_names  protocols by name, number and glob
-    header_fields   the names of what is not in bodies
-    body_paths      values at field paths of bodies
-    compiler        expression -> Filter
-    shorthands      the older options, as expressions
-    frame_filter    the older options
-    present_values  what a capture has, where a filter matches nothing
-    unanswered      requests without a response, which are known at the end of a capture only
+    errors             FilterError, with the place in the text
+    expression         expressions as values, and their text
+    grammar            text -> expression
+    literals           numbers, sizes, durations, times, patterns
+    filter_text        reads the values in a text; errors that show the place
+    protocol_names     protocols by name, number and glob
+    header_fields      the names of what is not in bodies
+    conditions         comparisons of one value
+    header_conditions  conditions on what is not in bodies
+    body_paths         values at field paths of bodies
+    body_conditions    conditions on field paths
+    compiler           expression -> Filter
+    shorthands         the older options, as expressions
+    frame_filter       the older options
+    present_values     what a capture has, where a filter matches nothing
+    unanswered         requests without a response, which are known at the end of a capture only
 """
 
 from __future__ import annotations

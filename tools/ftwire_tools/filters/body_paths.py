@@ -59,6 +59,10 @@ class BodyPath:
                 return PathEnd(".".join(steps), field)
         return None
 
+    def ends(self, registry: Registry) -> list[PathEnd]:
+        """Return where the path ends in messages of each class that has it."""
+        return [end for each in classes_of(registry) if (end := self.end_in(each)) is not None]
+
     def values(self, frame: Frame | Envelope) -> tuple[type[Message] | None, list[Any]]:
         """Return the class of a frame's body, and the values in it that are set; none where it cannot be read."""
         found = frame.body_class

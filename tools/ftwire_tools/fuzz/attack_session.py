@@ -224,9 +224,9 @@ class AttackSession(FuzzConnection):
         for each in self._odd:
             is_last = each is self._odd[-1]
             self.record.reactions.append((each.label, each.answer or (self.end if is_last else "") or "ignored"))
-        self.say_goodbye()
+        self.close_politely()
 
-    def say_goodbye(self) -> None:
+    def close_politely(self) -> None:
         """Close, on WebSocket after a close frame."""
         if self.transport.is_websocket and not self.end and not self.is_finished:
             self.do(FuzzStep("bye", data=NORMAL_CLOSE))

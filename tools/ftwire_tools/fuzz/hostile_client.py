@@ -68,10 +68,10 @@ class GatewayTarget(FuzzTarget):
             is_served = bystander.is_served()
             fresh = self._legal_session(record)
             if fresh is not None:
-                fresh.say_goodbye()
+                fresh.close_politely()
                 if not is_served:
                     record.found("others", f"a session beside this one: {bystander.end or 'no reply'}")
-            bystander.say_goodbye()
+            bystander.close_politely()
         return record
 
     def _connect(self, record: PlayRecord, *, upgrades: bool = True) -> AttackSession | None:
@@ -100,7 +100,7 @@ class GatewayTarget(FuzzTarget):
             return session
         what = "KeepAlive is not answered" if session.is_open else f"{transport.init_name} is not granted"
         record.found("dead", f"a new session's {what}: {session.end or 'no reply'}")
-        session.say_goodbye()
+        session.close_politely()
         return None
 
     def _perform(self, steps: Sequence[FuzzStep], record: PlayRecord) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.request_log import Exchange
+from ftwire_tools.gateway.request_log import LoggedExchange
 
 if TYPE_CHECKING:
     from ftwire.frame import Frame
@@ -55,4 +55,4 @@ class ClientExchanges:
             return
         started = started or self._started.pop((request.proto_id, request.serial), 0)
         latency = time.perf_counter_ns() - started if started else None
-        self._log.add(Exchange(self._client, request, reply, latency, failure, tuple(faults), self._ends))
+        self._log.add(LoggedExchange(self._client, request, reply, latency, failure, tuple(faults), self._ends))

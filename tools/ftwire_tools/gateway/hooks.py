@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire_tools.gateway.steering import Steering
 
-__all__ = ["Event", "Hooks", "Outcome", "PushEvent", "ReplyEvent", "RequestEvent", "Script"]
+__all__ = ["Event", "HookOutcome", "Hooks", "PushEvent", "ReplyEvent", "RequestEvent", "Script"]
 
 LONGEST_DELAY: Final = 3600.0
 """Seconds that a hook may delay something by."""
@@ -102,7 +102,7 @@ class Script(NamedTuple):
     on_push: Callable[[PushEvent], Any] | None = None
 
 
-class Outcome(NamedTuple):
+class HookOutcome(NamedTuple):
     """What a hook has decided."""
 
     message: Any
@@ -160,48 +160,48 @@ class Hooks:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
-    def request(self, event: RequestEvent) -> Outcome | Awaitable[Outcome]:
+    def request(self, event: RequestEvent) -> HookOutcome | Awaitable[HookOutcome]:
         """Call ``on_request``."""
         return self._call(self._script.on_request, event)
 
-    def reply(self, event: ReplyEvent) -> Outcome | Awaitable[Outcome]:
+    def reply(self, event: ReplyEvent) -> HookOutcome | Awaitable[HookOutcome]:
         """Call ``on_reply``."""
         return self._call(self._script.on_reply, event)
 
-    def push(self, event: PushEvent) -> Outcome | Awaitable[Outcome]:
+    def push(self, event: PushEvent) -> HookOutcome | Awaitable[HookOutcome]:
         """Call ``on_push``."""
         return self._call(self._script.on_push, event)
 
-    def _call(self, hook: Callable[[E], Any] | None, event: E) -> Outcome | Awaitable[Outcome]:
+    def _call(self, hook: Callable[[E], Any] | None, event: E) -> HookOutcome | Awaitable[HookOutcome]:
         original = event.message
         if hook is None or not self.is_on:
-            return Outcome(original)
+            return HookOutcome(original)
         event.message = _copy(original)
         try:
             found = hook(event)
         except (Exception, SystemExit) as error:
             self._report(hook, error)
-            return Outcome(original)
+            return HookOutcome(original)
         if inspect.isawaitable(found):
             return self._finish(hook, event, original, found)
         outcome = self._outcome(hook, event, original, found)
         return _later(outcome, event.delayed) if event.delayed else outcome
 
-    async def _finish(self, hook: Callable[[E], Any], event: E, original: Any, found: Awaitable[Any]) -> Outcome:
+    async def _finish(self, hook: Callable[[E], Any], event: E, original: Any, found: Awaitable[Any]) -> HookOutcome:
         try:
             result = await found
         except (Exception, SystemExit) as error:
             self._report(hook, error)
-            return Outcome(original)
+            return HookOutcome(original)
         outcome = self._outcome(hook, event, original, result)
         if event.delayed:
             await asyncio.sleep(event.delayed)
         return outcome
 
-    def _outcome(self, hook: Callable[[E], Any], event: E, original: Any, result: Any) -> Outcome:
+    def _outcome(self, hook: Callable[[E], Any], event: E, original: Any, result: Any) -> HookOutcome:
         """Return what a hook has decided, or the original where that makes no sense."""
         if event.is_dropped:
-            return Outcome(None)
+            return HookOutcome(None)
         chosen, is_answer = (event.message, False) if result is None else (result, False)
         if not isinstance(chosen, type(original)):
             is_answer = isinstance(event, RequestEvent) and isinstance(chosen, type(event.success()))
@@ -210,12 +210,12 @@ class Hooks:
                     f" or {event.success().DESCRIPTOR.full_name}" if isinstance(event, RequestEvent) else ""
                 )
                 self._complain(hook, f"it gave {_kind(chosen)} for {event.name}; it may give {wanted}, or None")
-                return Outcome(original)
+                return HookOutcome(original)
         if missing := missing_fields(chosen):
             self._complain(hook, f"its {chosen.DESCRIPTOR.full_name} lacks {', '.join(missing[:8])}")
-            return Outcome(original)
+            return HookOutcome(original)
         # What is unchanged goes on as it is: its encoding may be there already.
-        return Outcome(original if chosen == original else chosen, is_answer)
+        return HookOutcome(original if chosen == original else chosen, is_answer)
 
     def _report(self, hook: Callable[..., Any], error: BaseException) -> None:
         """Log an exception with the last line of the script that it came through."""
@@ -239,7 +239,7 @@ def _name(hook: Callable[..., Any]) -> str:
     return getattr(hook, "__name__", type(hook).__name__)
 
 
-async def _later(outcome: Outcome, seconds: float) -> Outcome:
+async def _later(outcome: HookOutcome, seconds: float) -> HookOutcome:
     await asyncio.sleep(seconds)
     return outcome
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ftwire_tools.markets.local_times import local_text, minute_of_day
 from ftwire_tools.markets.sessions import Session
 from ftwire_tools.synthetic.trading_day import Bar, Minute, StockDay, Trade
-from ftwire_tools.synthetic.trading_session import Summary
+from ftwire_tools.synthetic.trading_session import SessionTotals
 from ftwire_tools.synthetic.universe import Kind
 
 __all__ = [
@@ -123,7 +123,7 @@ def _fill_common(basic: Any, stock: StockDay) -> None:
     basic.secStatus = SUSPENDED if stock.is_halted else NORMAL
 
 
-def _fill_extended(extended: Any, found: Summary, last_close: float) -> None:
+def _fill_extended(extended: Any, found: SessionTotals, last_close: float) -> None:
     """Fill a ``Qot_Common.PreAfterMarketData``."""
     extended.price, extended.highPrice, extended.lowPrice = found.price, found.high, found.low
     extended.volume, extended.turnover = found.volume, found.turnover

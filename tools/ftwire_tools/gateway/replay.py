@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import missing_fields
+from ftwire.capture import read_body
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
-from ftwire.errors import WireError
-from ftwire.frame import Kind, UnknownBody
+from ftwire.frame import Kind
 from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.matching import Match, security_key
 from ftwire_tools.gateway.push import Push, PushRun
@@ -119,7 +119,7 @@ class Replay:
             if frame.proto_id not in _BY_SESSION:
                 entry = self.index.add(request, frame, time)
                 if entry is not None and request is not None:
-                    tracker.reply(_message(request), entry)
+                    tracker.reply(read_body(request)[0], entry)
         elif dissected.kind is Kind.PUSH:
             message = tracker.push(frame, time)
             self.index.add_securities(message)
@@ -130,7 +130,7 @@ class Replay:
             self.index.left_out += 1
 
     def _take_handshake(self, frame: Frame | Envelope) -> None:
-        message: Any = _message(frame)
+        message: Any = read_body(frame)[0]
         if message is not None and not message.retType and not self._handshake:
             self._handshake = {
                 field.name: value
@@ -238,14 +238,6 @@ class Replay:
             shift_times(message, seconds)
             push = Push(push.proto_id, message)
         client.push(push)
-
-
-def _message(frame: Frame | Envelope) -> Message | None:
-    try:
-        message = frame.message
-    except WireError:
-        return None
-    return None if isinstance(message, UnknownBody) else message
 
 
 def _empty(entry: ProtocolEntry, request: Any) -> Message:

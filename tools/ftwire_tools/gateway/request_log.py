@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ftwire_tools.filters.compiler import Filter
 
-__all__ = ["Exchange", "ExchangeLog", "JsonRequests", "TextRequests", "exchange_of_frames"]
+__all__ = ["ExchangeLog", "JsonRequests", "LoggedExchange", "TextRequests", "exchange_of_frames"]
 
 COLUMNS: Final = 80
 """Width of a line where it is not for a terminal."""
@@ -49,7 +49,7 @@ INDENT: Final = len("12:00:00.000 ")
 """Columns of the time, which are in front of a line."""
 
 
-class Exchange(NamedTuple):
+class LoggedExchange(NamedTuple):
     """A request and its answer."""
 
     client: int
@@ -85,7 +85,7 @@ class Exchange(NamedTuple):
 class _Requests(Protocol):
     """Writes exchanges in some form."""
 
-    def exchange(self, exchange: Exchange) -> None:
+    def exchange(self, exchange: LoggedExchange) -> None:
         """Write an exchange, or count it."""
         ...
 
@@ -112,7 +112,7 @@ class ExchangeLog:
         has struck.
         """
 
-    def add(self, exchange: Exchange) -> None:
+    def add(self, exchange: LoggedExchange) -> None:
         """Take an exchange."""
         if self._filter is None or self._is_chosen(exchange, self._filter):
             self._requests.exchange(exchange)
@@ -121,13 +121,13 @@ class ExchangeLog:
         """Write what is left to write."""
         self._requests.close()
 
-    def _is_chosen(self, exchange: Exchange, chosen: Filter) -> bool:
+    def _is_chosen(self, exchange: LoggedExchange, chosen: Filter) -> bool:
         """Return whether the request or the reply passes a filter, which takes both."""
         request, reply = self._frames_of(exchange)
         is_chosen = chosen.matches(request)
         return (reply is not None and chosen.matches(reply)) or is_chosen
 
-    def _frames_of(self, exchange: Exchange) -> tuple[DissectedFrame, DissectedFrame | None]:
+    def _frames_of(self, exchange: LoggedExchange) -> tuple[DissectedFrame, DissectedFrame | None]:
         """Return the frames of an exchange as a capture of it would have them."""
         request, now = exchange.request, time.time_ns()
         captured = exchange.reply_frame
@@ -167,7 +167,7 @@ def _frame_of(request: Frame | Envelope, reply: Message) -> Frame | Envelope:
     return Frame.build(request.proto_id, request.serial, body, sender=Role.SERVER, body_format=body_format)
 
 
-def exchange_of_frames(reply: DissectedFrame) -> Exchange | None:
+def exchange_of_frames(reply: DissectedFrame) -> LoggedExchange | None:
     """Return the exchange that a captured reply ends, ``None`` for one without a request."""
     request = reply.request
     if request is None:
@@ -176,7 +176,7 @@ def exchange_of_frames(reply: DissectedFrame) -> Exchange | None:
     if message is None:
         error = reply.error
         failure = "" if error is None else type(error).__name__
-    return Exchange(reply.conversation.number, request, message, reply.latency, failure, (), ("", ""), reply)
+    return LoggedExchange(reply.conversation.number, request, message, reply.latency, failure, (), ("", ""), reply)
 
 
 class TextRequests:
@@ -195,7 +195,7 @@ class TextRequests:
         self._shown = [0, 0]  # successes and failures of this second
         self._counted = [0, 0]
 
-    def exchange(self, exchange: Exchange) -> None:
+    def exchange(self, exchange: LoggedExchange) -> None:
         """Write an exchange, or count it where there were enough in this second."""
         failed = bool(exchange.ret_type != 0 or exchange.faults)
         if not self.count(failed):
@@ -223,7 +223,7 @@ class TextRequests:
             self._counted = [0, 0]
             self._line(f"{successes + failures} more requests in a second, {failures} failed (-Y chooses)")
 
-    def text(self, exchange: Exchange) -> str:
+    def text(self, exchange: LoggedExchange) -> str:
         """Return the line of an exchange, without the time; the reason of a failure that has no room is below it."""
         width = self._screen.columns
         head = f"client {exchange.client} #{exchange.request.serial} {exchange.name}"
@@ -243,7 +243,7 @@ class TextRequests:
         return self._screen.cut(f"{head}({asked}) -> {outcome}{took}{struck}") + below
 
 
-def _outcome(exchange: Exchange) -> tuple[str, str]:
+def _outcome(exchange: LoggedExchange) -> tuple[str, str]:
     """Return what became of a request, and the gateway's reason where it failed."""
     reply: Any = exchange.reply
     if reply is None:
@@ -262,7 +262,7 @@ class JsonRequests:
     def __init__(self, put: Callable[[str], None]) -> None:
         self._put: Final = put
 
-    def exchange(self, exchange: Exchange) -> None:
+    def exchange(self, exchange: LoggedExchange) -> None:
         """Write an exchange."""
         reply: Any = exchange.reply
         facts: dict[str, object] = {

@@ -26,7 +26,7 @@ from ftwire_tools.gateway.answer_source import (
     failure,
     success,
 )
-from ftwire_tools.gateway.hooks import Outcome, ReplyEvent, RequestEvent
+from ftwire_tools.gateway.hooks import HookOutcome, ReplyEvent, RequestEvent
 from ftwire_tools.gateway.subscriptions import SUBSCRIBING, fill_info
 from ftwire_tools.messages.masking import error_text
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.session_context import SessionContext
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
 
-__all__ = ["REFUSED", "Client", "Responder"]
+__all__ = ["REFUSED", "AnsweredClient", "Responder"]
 
 RET_INVALID: Final = -500
 """``Common.RetType`` of content that is invalid."""
@@ -63,7 +63,7 @@ MAX_WAITING: Final = 64
 """Most requests of one client whose answers are awaited at a time."""
 
 
-class Client(Subscriber, Protocol):
+class AnsweredClient(Subscriber, Protocol):
     """The client whose requests are answered."""
 
     def reply(self, request: Frame | Envelope, entry: ProtocolEntry, answer: Answer) -> None:
@@ -78,7 +78,7 @@ class Client(Subscriber, Protocol):
 class _Received(NamedTuple):
     """A request as it was received: from whom, and its protocol."""
 
-    client: Client
+    client: AnsweredClient
     request: Frame | Envelope
     entry: ProtocolEntry
 
@@ -114,7 +114,7 @@ class Responder:
         self._waiting: Final[set[asyncio.Task[None]]] = set()
         self._is_over = False
 
-    def handle(self, client: Client, request: Frame | Envelope) -> None:
+    def handle(self, client: AnsweredClient, request: Frame | Envelope) -> None:
         """Answer a request."""
         self.requests += 1
         entry = _entry(request)
@@ -138,11 +138,11 @@ class Responder:
         if self._hooks is None or not self._hooks.sees_requests:
             return self._answer_as_usual(received, message)
         outcome = self._hooks.request(RequestEvent(received.client.number, received.entry, message, self._steering))
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, HookOutcome):
             return self._follow(received, message, outcome)
         return self._follow_later(received, message, outcome)
 
-    def _follow(self, received: _Received, message: Any, outcome: Outcome) -> _Answered | Awaitable[_Answered]:
+    def _follow(self, received: _Received, message: Any, outcome: HookOutcome) -> _Answered | Awaitable[_Answered]:
         """Return the answer that the script has decided on."""
         if outcome.message is None:
             return _Answered(message, None)
@@ -150,7 +150,7 @@ class Responder:
             return _Answered(message, Answer(outcome.message))
         return self._answer_as_usual(received, outcome.message)
 
-    async def _follow_later(self, received: _Received, message: Any, awaited: Awaitable[Outcome]) -> _Answered:
+    async def _follow_later(self, received: _Received, message: Any, awaited: Awaitable[HookOutcome]) -> _Answered:
         found = self._follow(received, message, await awaited)
         return found if isinstance(found, _Answered) else await found
 
@@ -188,7 +188,7 @@ class Responder:
             reason = self._limits.no_history(c2s.security)
         return reason
 
-    def parse(self, client: Client, request: Frame | Envelope) -> Message | None:
+    def parse(self, client: AnsweredClient, request: Frame | Envelope) -> Message | None:
         """Return the message of a request; refuse one that is not a message of its protocol, and return ``None``."""
         received = _Received(client, request, _entry(request) or registry[KEEP_ALIVE])
         try:
@@ -208,7 +208,7 @@ class Responder:
         received.refuse(NOT_PARSED, RET_INVALID)
         return None
 
-    def damaged(self, client: Client, request: BadFrame, reason: str) -> None:
+    def damaged(self, client: AnsweredClient, request: BadFrame, reason: str) -> None:
         """Refuse a request whose body cannot be decrypted, or is not the one that its digest was made of."""
         self.requests += 1
         self._log("damaged", client=client.number, proto=request.proto_id, reason=reason)
@@ -268,7 +268,7 @@ class Responder:
             return
         event = ReplyEvent(client.number, entry, answer.message, self._steering, message)
         outcome = self._hooks.reply(event)
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, HookOutcome):
             self._send_outcome(received, answer, change, outcome)
         else:
             task = asyncio.get_running_loop().create_task(self._send_later(received, answer, change, outcome))
@@ -276,12 +276,12 @@ class Responder:
             task.add_done_callback(self._waiting.discard)
 
     async def _send_later(
-        self, received: _Received, answer: Answer, change: SubscriptionChange | None, awaited: Awaitable[Outcome]
+        self, received: _Received, answer: Answer, change: SubscriptionChange | None, awaited: Awaitable[HookOutcome]
     ) -> None:
         self._send_outcome(received, answer, change, await awaited)
 
     def _send_outcome(
-        self, received: _Received, answer: Answer, change: SubscriptionChange | None, outcome: Outcome
+        self, received: _Received, answer: Answer, change: SubscriptionChange | None, outcome: HookOutcome
     ) -> None:
         """Send the reply that the script has decided on; a subscription counts even where its reply is dropped."""
         if self._is_over:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from ftwire.protocols import registry
-from ftwire_tools.gateway.hooks import Outcome, PushEvent
+from ftwire_tools.gateway.hooks import HookOutcome, PushEvent
 from ftwire_tools.gateway.push import Push
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ScriptedPushes:
         """
         entry = registry[push.proto_id]
         outcome = self._hooks.push(PushEvent(self._client, entry, push.message, self._context.steering))
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, HookOutcome):
             return self._send_outcome(push, outcome, send)
         if len(self._late) >= MAX_LATE:
             if inspect.iscoroutine(outcome):
@@ -59,10 +59,10 @@ class ScriptedPushes:
         for task in self._late:
             task.cancel()
 
-    async def _push_later(self, push: Push, awaited: Awaitable[Outcome], send: Callable[[Push], bool]) -> None:
+    async def _push_later(self, push: Push, awaited: Awaitable[HookOutcome], send: Callable[[Push], bool]) -> None:
         self._send_outcome(push, await awaited, send)
 
-    def _send_outcome(self, push: Push, outcome: Outcome, send: Callable[[Push], bool]) -> bool:
+    def _send_outcome(self, push: Push, outcome: HookOutcome, send: Callable[[Push], bool]) -> bool:
         if outcome.message is None or self._is_over:
             return False
         return send(push if outcome.message is push.message else Push(push.proto_id, outcome.message))

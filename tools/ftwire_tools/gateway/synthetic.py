@@ -226,12 +226,10 @@ class Synthetic:
         if change.first:
             for topic in change.started:
                 sessions = client.subscriptions.sessions_of(topic)
-                for rehab in client.subscriptions.pushed.get(topic) or (FORWARD,):
+                for rehab in _rehabs_of(client, topic):
                     found = self._quotes.push(topic, sessions, rehab) or self._reference.push(topic)
                     if found is not None:
                         client.push(found)
-                    if topic.sub_type in NOT_KLINES:
-                        break
 
     def _settle(self) -> None:
         """Push what a request has changed, then do what is due at once, and push that."""
@@ -294,13 +292,10 @@ class Synthetic:
         """Return who has subscribed to which pushes."""
         wanted: _Wanted = {}
         for client in self._clients.values():
-            subscriptions = client.subscriptions
-            for topic, rehabs in subscriptions.pushed.items():
-                sessions = subscriptions.sessions_of(topic)
-                for rehab in rehabs or (FORWARD,):
+            for topic in client.subscriptions.pushed:
+                sessions = client.subscriptions.sessions_of(topic)
+                for rehab in _rehabs_of(client, topic):
                     wanted.setdefault((topic, sessions, rehab), []).append(client)
-                    if topic.sub_type in NOT_KLINES:
-                        break
         return wanted
 
     async def run(self) -> None:
@@ -334,3 +329,9 @@ class Synthetic:
             for task in slow:
                 self._late.add(waiting[task])
                 task.cancel()
+
+
+def _rehabs_of(client: Subscriber, topic: Topic) -> Iterable[int]:
+    """Return how pushes of a topic are adjusted for a client (``RehabType``); once where it is not about K-lines."""
+    rehabs = client.subscriptions.pushed.get(topic) if topic.sub_type not in NOT_KLINES else None
+    return rehabs or (FORWARD,)

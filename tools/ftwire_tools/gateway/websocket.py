@@ -92,19 +92,14 @@ class WebSocketSession(ClientSession):
 
     def _handshake(self, request: Envelope) -> None:
         if self._connection.state is not State.NEW:
-            self._connection.refuse(request, "connected already")
-            self._exchanges.end(request, None, failure="connected already")
-            self.flush()
+            self._refuse(request, "connected already")
             return
         if not self._connection.knows_key(request):
             self._log("wrong-key", client=self.number)
-            self._connection.refuse(request, "wrong key")
-            self._exchanges.end(request, None, failure="wrong key")
-            self.flush()
+            self._refuse(request, "wrong key")
             return
         if self._context.is_full():
-            self._connection.refuse(request, "too many clients")
-            self._exchanges.end(request, None, failure="too many clients")
+            self._refuse(request, "too many clients")
             self.refuses_when_full()
             return
         rule = self._refused_by(INIT_CONNECT)
@@ -113,10 +108,9 @@ class WebSocketSession(ClientSession):
                 refusal = failure(registry[INIT], rule.ret_msg, rule.ret_type, rule.err_code)
                 self._connection.reply(request, refusal)
                 self._exchanges.end(request, refusal)
+                self.flush()
             else:
-                self._connection.refuse(request, "refused")
-                self._exchanges.end(request, None, failure="refused")
-            self.flush()
+                self._refuse(request, "refused")
             self.end("refused, as a fault")
             return
         self.conn_id = self._context.credentials(self.number).conn_id
@@ -127,3 +121,8 @@ class WebSocketSession(ClientSession):
         self._exchanges.end(request, None)
         asked: Any = request.message
         self._opened(notify=True, language=asked.c2s.programmingLanguage, encryption="none")
+
+    def _refuse(self, request: Envelope, reason: str) -> None:
+        self._connection.refuse(request, reason)
+        self._exchanges.end(request, None, failure=reason)
+        self.flush()

@@ -8,6 +8,7 @@ that is in neither is treated as sensitive.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -195,24 +196,11 @@ followed.
 """
 
 _TRADING: Final = "Trd_"
-_categories: dict[FieldDescriptor, Category | None] = {}
 
 
+@cache
 def category_of(field: FieldDescriptor) -> Category | None:
     """Return how sensitive a field is; ``None`` where it is not, or holds a message."""
-    try:
-        return _categories[field]
-    except KeyError:
-        found = _categories[field] = _look_up(field)
-        return found
-
-
-def is_secret(field: FieldDescriptor) -> bool:
-    """Return whether a field's category is one of ``SECRET``."""
-    return category_of(field) in SECRET
-
-
-def _look_up(field: FieldDescriptor) -> Category | None:
     if field.message_type is not None or field.enum_type is not None:
         return None
     full_name, name = field.full_name, field.name
@@ -227,3 +215,8 @@ def _look_up(field: FieldDescriptor) -> Category | None:
     if name in PUBLIC or field.cpp_type != field.CPPTYPE_STRING:
         return None
     return Category.TEXT
+
+
+def is_secret(field: FieldDescriptor) -> bool:
+    """Return whether a field's category is one of ``SECRET``."""
+    return category_of(field) in SECRET

@@ -12,6 +12,7 @@ stated in the comments of the vendor's definitions.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.messages.descriptors import is_repeated
@@ -109,17 +110,25 @@ NOT_TIMES: Final = frozenset(
 )
 """Reviewed and found to be spans, types, prices and counts."""
 
-_kinds: dict[FieldDescriptor, TimeKind | None] = {}
-_stamps: dict[FieldDescriptor, FieldDescriptor | None] = {}
 
-
+@cache
 def time_kind(field: FieldDescriptor) -> TimeKind | None:
     """Return what a field is the time of; ``None`` where it is no time, or holds a message."""
-    try:
-        return _kinds[field]
-    except KeyError:
-        found = _kinds[field] = _look_up(field)
-        return found
+    if (
+        field.message_type is not None
+        or field.enum_type is not None
+        or field.type in {field.TYPE_BOOL, field.TYPE_BYTES}
+    ):
+        return None
+    for name in (field.full_name, field.name):
+        if name in TIMES:
+            return TIMES[name]
+        if name in NOT_TIMES:
+            return None
+    folded = field.name.lower()
+    if "time" in folded if is_text(field) else folded.endswith("timestamp"):
+        return TimeKind.MOMENT
+    return None
 
 
 def is_text(field: FieldDescriptor) -> bool:
@@ -135,20 +144,13 @@ def has_instant(field: FieldDescriptor) -> bool:
     return is_text(field) and time_kind(field) is not None and "time" in field.name.lower()
 
 
+@cache
 def stamp_of(field: FieldDescriptor) -> FieldDescriptor | None:
     """Return the number beside a text that is the same time in seconds since 1970; ``None`` where there is none.
 
     It is called ``updateTimestamp`` for ``updateTime``, ``svrRecvTimeBidTimestamp`` for ``svrRecvTimeBid``,
     ``tradingDay`` for ``tradingDayStr``.
     """
-    try:
-        return _stamps[field]
-    except KeyError:
-        found = _stamps[field] = _look_for_stamp(field)
-        return found
-
-
-def _look_for_stamp(field: FieldDescriptor) -> FieldDescriptor | None:
     kind = time_kind(field)
     if kind is None or not is_text(field) or is_repeated(field):
         return None
@@ -168,21 +170,3 @@ def _look_for_stamp(field: FieldDescriptor) -> FieldDescriptor | None:
 
 def _lower_case(message: Descriptor) -> dict[str, FieldDescriptor]:
     return {field.name.lower(): field for field in message.fields}
-
-
-def _look_up(field: FieldDescriptor) -> TimeKind | None:
-    if (
-        field.message_type is not None
-        or field.enum_type is not None
-        or field.type in {field.TYPE_BOOL, field.TYPE_BYTES}
-    ):
-        return None
-    for name in (field.full_name, field.name):
-        if name in TIMES:
-            return TIMES[name]
-        if name in NOT_TIMES:
-            return None
-    folded = field.name.lower()
-    if "time" in folded if is_text(field) else folded.endswith("timestamp"):
-        return TimeKind.MOMENT
-    return None

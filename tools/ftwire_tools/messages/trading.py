@@ -8,12 +8,9 @@ request of the schema to be in one of the two tables.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ftwire.protocols import registry
-
-if TYPE_CHECKING:
-    from ftwire.protocols import Registry
 
 __all__ = ["HARMLESS", "TRADING", "trades"]
 
@@ -47,12 +44,12 @@ HARMLESS: Final = {
 _TRADING_IDS: Final = range(2000, 3000)
 
 
-def trades(proto_id: int, known: Registry = registry) -> str | None:
+def trades(proto_id: int) -> str | None:
     """Return what a request would do that needs ``--allow-trading``; ``None`` for one that may be sent."""
     reason = TRADING.get(proto_id)
     if reason is not None:
         return reason
-    protocol = known.get(proto_id)
+    protocol = registry.get(proto_id)
     if protocol is None:
         return f"protocol {proto_id}: unknown, it may do anything"
     if proto_id not in HARMLESS and (proto_id in _TRADING_IDS or protocol.name.startswith("Trd_")):

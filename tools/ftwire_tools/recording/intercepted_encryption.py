@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.capture import read_body
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.errors import WireError
-from ftwire.frame import BadFrame, Frame, Role, UnknownBody, open_frame
+from ftwire.frame import BadFrame, Frame, Role, open_frame
 from ftwire.stream import FrameDecoder
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from ftwire.cipher import RsaKey
 
-__all__ = ["InterceptedEncryption", "message_of"]
+__all__ = ["InterceptedEncryption"]
 
 
 class InterceptedEncryption:
@@ -59,7 +58,7 @@ class InterceptedEncryption:
 
     def agree(self, frame: Frame) -> None:
         """Take note of the gateway's handshake, and of the cipher that it agrees to."""
-        response: Any = None if isinstance(frame, BadFrame) else message_of(frame)
+        response: Any = None if isinstance(frame, BadFrame) else read_body(frame)[0]
         if response is None or response.retType:
             return
         self.is_agreed = True
@@ -71,12 +70,3 @@ class InterceptedEncryption:
             self._alternatives = [AesEcb(key), FtAesEcb(key), *([AesCbc(key, iv)] if iv else []), NONE]
             for decoder in self.decoders.values():
                 decoder.cipher = negotiated_cipher(self.asked, response)
-
-
-def message_of(frame: Frame) -> Message | None:
-    """Return the message of a frame; ``None`` where there is none."""
-    try:
-        message = frame.message
-    except WireError:
-        return None
-    return None if isinstance(message, UnknownBody) else message

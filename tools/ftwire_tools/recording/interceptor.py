@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from ftwire.body import encode_body
+from ftwire.capture import read_body
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import BadFrame, Frame, Kind, Role, encode_frame
@@ -24,13 +25,13 @@ from ftwire.header import MAGIC, BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import failure
 from ftwire_tools.gateway.faults import ClientFaults, Faults
-from ftwire_tools.gateway.hooks import Hooks, Outcome, PushEvent, ReplyEvent, RequestEvent, Script
+from ftwire_tools.gateway.hooks import HookOutcome, Hooks, PushEvent, ReplyEvent, RequestEvent, Script
 from ftwire_tools.gateway.responder import REFUSED
 from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.steering import Steering
 from ftwire_tools.messages.trading import trades
 from ftwire_tools.recording.faulty_wires import FaultyWires
-from ftwire_tools.recording.intercepted_encryption import InterceptedEncryption, message_of
+from ftwire_tools.recording.intercepted_encryption import InterceptedEncryption
 from ftwire_tools.recording.proxy import StreamError, Wires
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Interceptor:
                 await self._send(Role.SERVER, frame.encode())
             return
         entry = frame.protocol
-        message = None if isinstance(frame, BadFrame) or entry is None or entry.is_push else message_of(frame)
+        message = None if isinstance(frame, BadFrame) or entry is None or entry.is_push else read_body(frame)[0]
         if message is None or entry is None:
             await self._forward(frame, None, entry)
             return
@@ -180,10 +181,10 @@ class Interceptor:
         if len(self._requests) > MAX_PENDING:
             del self._requests[next(iter(self._requests))]
         if not self._hooks.sees_requests:
-            await self._follow_request(frame, entry, Outcome(message))
+            await self._follow_request(frame, entry, HookOutcome(message))
             return
         outcome = self._hooks.request(RequestEvent(self.number, entry, message, self._steering))
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, HookOutcome):
             await self._follow_request(frame, entry, outcome)
         else:
             await self._later(Role.SERVER, self._follow_request_later(frame, entry, outcome))
@@ -196,10 +197,10 @@ class Interceptor:
         await self._answer(frame, failure(entry, rule.ret_msg or REFUSED, rule.ret_type, rule.err_code))
         return True
 
-    async def _follow_request_later(self, frame: Frame, entry: ProtocolEntry, awaited: Awaitable[Outcome]) -> None:
+    async def _follow_request_later(self, frame: Frame, entry: ProtocolEntry, awaited: Awaitable[HookOutcome]) -> None:
         await self._follow_request(frame, entry, await awaited)
 
-    async def _follow_request(self, frame: Frame, entry: ProtocolEntry, outcome: Outcome) -> None:
+    async def _follow_request(self, frame: Frame, entry: ProtocolEntry, outcome: HookOutcome) -> None:
         if outcome.message is None:
             return
         if outcome.is_answer:
@@ -236,33 +237,33 @@ class Interceptor:
             self._encryption.agree(frame)
             return
         entry = frame.protocol
-        message = None if isinstance(frame, BadFrame) or entry is None else message_of(frame)
+        message = None if isinstance(frame, BadFrame) or entry is None else read_body(frame)[0]
         if message is None or entry is None:
             await self._send(Role.CLIENT, frame.encode())
             return
-        outcome: Outcome | Awaitable[Outcome]
+        outcome: HookOutcome | Awaitable[HookOutcome]
         if frame.kind is Kind.PUSH:
             if self._steering.withholds_pushes:
                 return
-            outcome = Outcome(message)
+            outcome = HookOutcome(message)
             if self._hooks.sees_pushes:
                 outcome = self._hooks.push(PushEvent(self.number, entry, message, self._steering))
         else:
             found = self._requests.pop((frame.proto_id, frame.serial), None)
             altered = self._steering.altered(entry, message)
-            outcome = Outcome(altered)
+            outcome = HookOutcome(altered)
             if self._hooks.sees_replies:
                 request = found[1] if found is not None else None
                 outcome = self._hooks.reply(ReplyEvent(self.number, entry, altered, self._steering, request))
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, HookOutcome):
             await self._follow_from_gateway(frame, outcome)
         else:
             await self._later(Role.CLIENT, self._follow_from_gateway_later(frame, outcome))
 
-    async def _follow_from_gateway_later(self, frame: Frame, awaited: Awaitable[Outcome]) -> None:
+    async def _follow_from_gateway_later(self, frame: Frame, awaited: Awaitable[HookOutcome]) -> None:
         await self._follow_from_gateway(frame, await awaited)
 
-    async def _follow_from_gateway(self, frame: Frame, outcome: Outcome) -> None:
+    async def _follow_from_gateway(self, frame: Frame, outcome: HookOutcome) -> None:
         if outcome.message is not None:
             encoded = self._encoded(frame, outcome.message)
             if self._faults.is_active and self._faults.strikes("bad-body", frame.proto_id):
@@ -273,7 +274,7 @@ class Interceptor:
 
     def _encoded(self, frame: Frame, message: Message | None) -> bytes:
         """Return a frame with a message, as it came where that is its own."""
-        if message is None or message is message_of(frame):
+        if message is None or message is read_body(frame)[0]:
             return frame.encode()
         cipher = self._encryption.cipher(frame.sender)
         try:
@@ -293,7 +294,7 @@ class Interceptor:
                 )
             self._report(f"connection {self.number}: it is encrypted, and the script sees nothing of it without --key")
         else:
-            self._encryption.asked = message_of(frame)
+            self._encryption.asked = read_body(frame)[0]
 
     def _check_raw(self) -> None:
         """Decide on a connection that is none of TCP clients. Raises ``StreamError``."""

@@ -115,22 +115,18 @@ class Rewriter:
 
         ``progress`` is called with the bytes read so far. Raises ``OSError``, too.
         """
-        try:
-            for report in self._reader.read_files([stream], progress=progress, at_once=False):
-                self._write(report)
-                yield from self._packets.release(report.time)
-        except (CaptureError, OSError):
-            yield from self._packets.release(None)
-            raise
-        yield from self._packets.release(None)
+        return self._to_the_end(self._reader.read_files([stream], progress=progress, at_once=False))
 
     def close(self) -> Iterator[bytes]:
         """Take note that the old capture has ended. Raises ``CaptureError``, after everything was returned."""
+        return self._to_the_end(self._reader.close())
+
+    def _to_the_end(self, reports: Iterator[Dissected]) -> Iterator[bytes]:
         try:
-            for report in self._reader.close():
+            for report in reports:
                 self._write(report)
                 yield from self._packets.release(report.time)
-        except CaptureError:
+        except (CaptureError, OSError):
             yield from self._packets.release(None)
             raise
         yield from self._packets.release(None)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ftwire.websocket import Envelope
     from ftwire_tools.captures.input_files import Input
 
-__all__ = ["Part", "Script", "ScriptStep", "read_script"]
+__all__ = ["CaptureScript", "Part", "ScriptStep", "read_script"]
 
 OWN: Final = frozenset({INIT, INIT_CONNECT, KEEP_ALIVE})
 """Protocols that every connection uses for itself."""
@@ -76,7 +76,7 @@ class Part:
     """The captured ``loginUserID``."""
 
 
-class Script(NamedTuple):
+class CaptureScript(NamedTuple):
     """Everything of a capture that can be sent again."""
 
     parts: list[Part]
@@ -84,7 +84,7 @@ class Script(NamedTuple):
     """What could not be read, a sentence each."""
 
 
-def read_script(source: Input, keys: Sequence[RsaKey] = ()) -> Script:
+def read_script(source: Input, keys: Sequence[RsaKey] = ()) -> CaptureScript:
     """Read a capture whole. Requests and their replies are kept in memory, pushes are not.
 
     Raises ``OSError``, and ``NotACaptureError`` where it holds nothing that could be read.
@@ -98,7 +98,7 @@ def read_script(source: Input, keys: Sequence[RsaKey] = ()) -> Script:
     except CaptureError as error:
         builder.unreadable.append(f"{source.name}: {error}")
     builder.unreadable.extend(f"{source.name}: {sentence}" for sentence in reader.account.unread())
-    return Script([part for part in builder.parts.values() if part.steps], builder.unreadable)
+    return CaptureScript([part for part in builder.parts.values() if part.steps], builder.unreadable)
 
 
 class _ScriptBuilder:

@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, is_required, label_of
+from ftwire_tools.messages.descriptors import descriptor_of, label_of
 from ftwire_tools.messages.enums import enum_names, enum_of
 from ftwire_tools.schemas.lookup import reachable
+from ftwire_tools.schemas.templates import filled
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -22,14 +23,13 @@ __all__ = [
     "enum_facts",
     "field_facts",
     "field_line",
+    "kind_of",
     "message_facts",
     "outline",
     "protocol_facts",
     "template",
     "type_of",
 ]
-
-SECURITY: Final = "Qot_Common.Security"
 
 # FieldDescriptor.TYPE_*
 _SCALARS: Final = {
@@ -124,17 +124,19 @@ def protocol_facts(protocol: Protocol) -> dict[str, Any]:
     return {
         "id": protocol.proto_id,
         "name": protocol.name,
-        "kind": _kind_of(protocol),
+        "kind": kind_of(protocol),
         "file": protocol.file,
         "request": protocol.request_name,
         "response": protocol.response_name,
         "since": protocol.since,
         "last": protocol.last,
+        "websocket_only": protocol.is_websocket_only,
         "former_names": list(protocol.former_names),
     }
 
 
-def _kind_of(protocol: Protocol) -> str:
+def kind_of(protocol: Protocol) -> str:
+    """Return ``push``, or ``request`` for a protocol with request and reply."""
     return "push" if protocol.is_push else "request"
 
 
@@ -143,7 +145,7 @@ def outline(protocol: Protocol | None, messages: Iterable[Descriptor], enums: It
     lines: list[str] = []
     if protocol is not None:
         line = (
-            f"protocol {protocol.proto_id} {protocol.name}, {_kind_of(protocol)}, since SDK {protocol.since or '3.6.3'}"
+            f"protocol {protocol.proto_id} {protocol.name}, {kind_of(protocol)}, since SDK {protocol.since or '3.6.3'}"
         )
         if protocol.last:
             line += f", last in {protocol.last}"
@@ -180,7 +182,7 @@ def description(protocol: Protocol) -> dict[str, Any]:
     return {
         "proto_id": protocol.proto_id,
         "proto": protocol.name,
-        "kind": _kind_of(protocol),
+        "kind": kind_of(protocol),
         "former_names": list(protocol.former_names),
         "since": protocol.since,
         "last": protocol.last,
@@ -202,42 +204,10 @@ def description(protocol: Protocol) -> dict[str, Any]:
 
 
 def template(protocol: Protocol) -> dict[str, Any]:
-    """Return a request with every field in it, as ``ftwire call`` takes it; optional ones are ``null``."""
+    """Return a request as ``ftwire call`` takes it; fields that may be left out are ``None``."""
     message_class = protocol.request
     if message_class is None:
         return {}
     descriptor: Any = message_class.DESCRIPTOR
     c2s = descriptor.fields_by_name.get("c2s")
-    made = _template(descriptor if c2s is None or c2s.message_type is None else c2s.message_type, ())
-    # The connection fills it in.
-    made.pop("packetID", None)
-    return made
-
-
-def _template(descriptor: Descriptor, above: tuple[Descriptor, ...]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for field in descriptor.fields:
-        if not is_repeated(field) and not is_required(field):
-            made[field.name] = None
-        elif field.message_type in above:
-            made[field.name] = [] if is_repeated(field) else {}
-        else:
-            value = _example(field, (*above, descriptor))
-            made[field.name] = [value] if is_repeated(field) else value
-    return made
-
-
-def _example(field: FieldDescriptor, above: tuple[Descriptor, ...]) -> Any:
-    inner = field.message_type
-    if inner is not None:
-        return "HK.00700" if inner.full_name == SECURITY else _template(inner, above)
-    names = enum_names(field)
-    if names:
-        return next((number for number in names if number), 0)
-    if field.cpp_type == field.CPPTYPE_STRING:
-        return ""
-    if field.cpp_type == field.CPPTYPE_BOOL:
-        return False
-    if field.cpp_type in {field.CPPTYPE_DOUBLE, field.CPPTYPE_FLOAT}:
-        return 0.0
-    return 0
+    return filled(descriptor if c2s is None or c2s.message_type is None else c2s.message_type, for_call=True)

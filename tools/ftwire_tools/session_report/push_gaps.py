@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.render.stats import Latencies
@@ -19,15 +20,17 @@ LISTED: Final = 200
 """Streams that are listed: those with the longest gaps."""
 
 
+@dataclass(slots=True)
 class _Stream:
-    __slots__ = ("before", "gaps", "last", "longest", "number", "pushes")
-
-    def __init__(self) -> None:
-        self.pushes = 0
-        self.last = 0
-        self.longest = 0
-        self.before = self.number = 0
-        self.gaps = Latencies()
+    pushes: int = 0
+    last: int = 0
+    """When the last push came, in nanoseconds since 1970."""
+    last_number: int = 0
+    longest: int = 0
+    before: int = 0
+    """Number of the push in front of the longest gap."""
+    after: int = 0
+    gaps: Latencies = field(default_factory=Latencies)
 
 
 class PushGaps:
@@ -35,7 +38,6 @@ class PushGaps:
 
     def __init__(self) -> None:
         self._streams: Final[dict[tuple[int, str, int], _Stream]] = {}
-        self._last_numbers: Final[dict[tuple[int, str, int], int]] = {}
         self.left_out = 0
         """Pushes of streams that are too many to be told apart."""
 
@@ -53,10 +55,9 @@ class PushGaps:
             gap = max(time - stream.last, 0)
             stream.gaps.add(gap)
             if gap > stream.longest:
-                stream.longest, stream.before, stream.number = gap, self._last_numbers[key], frame.number
+                stream.longest, stream.before, stream.after = gap, stream.last_number, frame.number
         stream.pushes += 1
-        stream.last = time
-        self._last_numbers[key] = frame.number
+        stream.last, stream.last_number = time, frame.number
 
     def values(self) -> dict[str, Any]:
         """Return the streams with the longest gaps, longest first; times in nanoseconds."""
@@ -71,7 +72,7 @@ class PushGaps:
                 "p99": stream.gaps.quantile(0.99) if stream.gaps.count else None,
                 "longest": stream.longest if stream.gaps.count else None,
                 "before": stream.before,
-                "after": stream.number,
+                "after": stream.after,
             }
             for (proto_id, code, conversation), stream in found[:LISTED]
         ]

@@ -27,7 +27,7 @@ from ftwire_tools.session_report.orders import Orders
 from ftwire_tools.session_report.prices import Prices
 from ftwire_tools.session_report.push_gaps import PushGaps
 from ftwire_tools.session_report.shown_bodies import ShownBodies, ShownBody, is_plain
-from ftwire_tools.session_report.subscriptions import Subscriptions
+from ftwire_tools.session_report.subscriptions import SubscriptionHistory
 
 if TYPE_CHECKING:
     from ftwire.capture import Account, Conversation, Dissected
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ftwire_tools.captures.input_files import Input
     from ftwire_tools.filters.compiler import Filter
 
-__all__ = ["Limits", "Session"]
+__all__ = ["ListLimits", "Session"]
 
 LISTED: Final = 500
 """Failures, frames with an error, and other events that are listed, of each kind."""
@@ -45,7 +45,7 @@ MOST_NOTES: Final = 100
 """Sentences about what was not read."""
 
 
-class Limits(NamedTuple):
+class ListLimits(NamedTuple):
     """How much of a capture is listed frame by frame; the overview is of the whole."""
 
     frames: int = 200_000
@@ -62,18 +62,18 @@ class Session:
         *,
         keys: Sequence[RsaKey] = (),
         chosen: Filter | None = None,
-        limits: Limits | None = None,
+        limits: ListLimits | None = None,
     ) -> None:
         """``chosen`` is which frames are in the report, ``None`` for all."""
         self._shown: Final = shown
         self._filter: Final = chosen
-        self._limits: Final = limits or Limits()
+        self._limits: Final = limits or ListLimits()
         self._findings = Findings(shown, keys)
         self._outcomes: Final = Outcomes()
         self._stats: Final = Stats()
         self._prices: Final = Prices()
         self._orders: Final = Orders()
-        self._subscriptions: Final = Subscriptions()
+        self._subscriptions: Final = SubscriptionHistory()
         self._gaps: Final = PushGaps()
         self._conversations: Final[dict[int, dict[str, Any]]] = {}
         self._lists: Final[dict[str, list[dict[str, Any]]]] = {"failed": [], "broken": [], "undecoded": []}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ftwire.capture import DissectedFrame
 
-__all__ = ["Subscriptions"]
+__all__ = ["SubscriptionHistory"]
 
 MOST_EVENTS: Final = 500
 MOST_NAMED: Final = 2000
@@ -27,7 +27,7 @@ _MOST_TYPES: Final = 50
 SUBSCRIBE, SUBSCRIBED = 3001, 3003
 
 
-class Subscriptions:
+class SubscriptionHistory:
     """Follows the subscriptions of each conversation."""
 
     def __init__(self) -> None:

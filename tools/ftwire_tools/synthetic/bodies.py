@@ -12,9 +12,9 @@ from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ftwire.body_mutations import encode_varint
 from ftwire.protocols import registry
 from ftwire_tools.markets.local_times import local_text, minute_of_day
-from ftwire_tools.messages.varints import varint
 from ftwire_tools.synthetic.market import LEVELS, Stock
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, double, template
 from ftwire_tools.synthetic.universe import Listing
@@ -114,7 +114,7 @@ class Bodies:
             "time_share": self._time_share,
             "kline": self._kline,
         }
-        self._volumes: Final = [varint(LEAST + LOT * number) for number in range(256)]
+        self._volumes: Final = [encode_varint(LEAST + LOT * number) for number in range(256)]
         """Encoded volumes, by their lots above the least."""
 
     def time_shares(self, stock: TemplateStock, at: Callable[[int], Moment], points: int) -> bytes:
@@ -124,7 +124,7 @@ class Bodies:
         message = stock.response("Qot_GetRT")
         fields = message.s2c.SerializePartialToString() + items
         message.ClearField("s2c")
-        return b"".join((message.SerializePartialToString(), b"\x22", varint(len(fields)), fields))
+        return b"".join((message.SerializePartialToString(), b"\x22", encode_varint(len(fields)), fields))
 
     def _ticker(self, stock: TemplateStock, now: Moment) -> bytes:
         count = TRADES[self._random.getrandbits(3)]
@@ -137,7 +137,7 @@ class Bodies:
             price = stock.ticks
             filling += (
                 text,
-                varint(stock.sequence),
+                encode_varint(stock.sequence),
                 stock.prices(price),
                 volumes[(volume - LEAST) // LOT],
                 double(stock.money(price * volume)),
@@ -174,7 +174,7 @@ def _trade_holes(stock: TemplateStock, time: bytes, stamp: bytes) -> tuple[bytes
         stock.prices(stock.high_ticks),
         stock.prices(stock.low_ticks),
         stock.prices(stock.ticks),
-        varint(stock.volume),
+        encode_varint(stock.volume),
         double(stock.turnover),
         stamp,
     )
@@ -259,10 +259,10 @@ def _point_holes(stock: TemplateStock, now: Moment) -> tuple[bytes, ...]:
     stock.trade()
     return (
         now.text,
-        varint(now.minute),
+        encode_varint(now.minute),
         stock.prices(stock.ticks),
         double(round(stock.turnover / stock.volume, 3)),
-        varint(stock.volume),
+        encode_varint(stock.volume),
         double(stock.turnover),
         now.stamp,
     )

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from ftwire_tools.markets.sessions import Hours, Session
 from ftwire_tools.synthetic.corporate_actions import Adjustment, backward_factors, forward_factors
 from ftwire_tools.synthetic.prices import UNIT, Days, PriceBar
-from ftwire_tools.synthetic.trading_session import REGULAR, SessionMinutes, Summary
+from ftwire_tools.synthetic.trading_session import REGULAR, SessionMinutes, SessionTotals
 
 __all__ = [
     "BACKWARD",
@@ -78,7 +78,7 @@ class Instrument(Protocol):
         """Return what the exchange's clock shows."""
         ...
 
-    def summary(self, sessions: frozenset[Session] = REGULAR) -> Summary:
+    def summary(self, sessions: frozenset[Session] = REGULAR) -> SessionTotals:
         """Return what has been traded so far."""
         ...
 

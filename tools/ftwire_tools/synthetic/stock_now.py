@@ -13,7 +13,7 @@ from ftwire_tools.markets.sessions import MarketState, Session
 from ftwire_tools.synthetic.market import LEVELS
 from ftwire_tools.synthetic.price_steering import PriceSteering
 from ftwire_tools.synthetic.prices import UNIT, Days, PriceBar, Tick
-from ftwire_tools.synthetic.trading_session import ALL_SESSIONS, REGULAR, MinuteTicks, SessionMinutes, Summary
+from ftwire_tools.synthetic.trading_session import ALL_SESSIONS, REGULAR, MinuteTicks, SessionMinutes, SessionTotals
 from ftwire_tools.synthetic.universe import Kind, Listing
 
 __all__ = ["MarketClock", "StockNow"]
@@ -69,7 +69,7 @@ class StockNow:
             window.session for window in self.hours.timetable.windows if window.session is not None
         )
         self._current: Final[dict[frozenset[Session], tuple[int, SessionMinutes]]] = {}
-        self._summarized: tuple[int, SessionMinutes, Summary] | None = None
+        self._summarized: tuple[int, SessionMinutes, SessionTotals] | None = None
         self._steering: Final = PriceSteering(days, market.seed)
 
     @property
@@ -109,7 +109,7 @@ class StockNow:
         """Return the present trading day: the last one that has begun to trade in some sessions."""
         return self.hours.day_at(self._now, sessions)
 
-    def summary(self, sessions: frozenset[Session] = REGULAR) -> Summary:
+    def summary(self, sessions: frozenset[Session] = REGULAR) -> SessionTotals:
         """Return what has been traded in that of some sessions which has begun last."""
         return self._summarize(self.current(sessions))
 
@@ -127,7 +127,7 @@ class StockNow:
         begun = [each for each in self.hours.trading(day) if each.session in sessions and each.start <= now]
         return self.minutes_of(day, begun[-1].session)
 
-    def of_session(self, session: Session) -> Summary | None:
+    def of_session(self, session: Session) -> SessionTotals | None:
         """Return what was traded in a session of the present day, ``None`` where it has not begun."""
         if session not in self._sessions:
             return None
@@ -138,13 +138,13 @@ class StockNow:
             return None
         return self._summarize(found)
 
-    def _summarize(self, found: SessionMinutes) -> Summary:
+    def _summarize(self, found: SessionMinutes) -> SessionTotals:
         now, known = self._now, self._summarized
         if known is None or known[0] != now or known[1] is not found:
             known = self._summarized = now, found, self._totals(found, now)
         return known[2]
 
-    def _totals(self, found: SessionMinutes, now: int) -> Summary:
+    def _totals(self, found: SessionMinutes, now: int) -> SessionTotals:
         over, age = found.place(now)
         running = None if age < 0 else self._running(found, over, age)
         last = found.last_traded(over - 1) if over else None
@@ -166,8 +166,8 @@ class StockNow:
             second = found.ends[last] - 60 + tick.second
         else:
             price = self._price_before(found) / UNIT
-            return Summary(price, price, price, price, 0, 0.0, found.parts[0].start - 1)
-        return Summary(
+            return SessionTotals(price, price, price, price, 0, 0.0, found.parts[0].start - 1)
+        return SessionTotals(
             found.minutes.opens[found.first_traded] / UNIT,
             high / UNIT,
             low / UNIT,

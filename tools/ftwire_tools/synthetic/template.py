@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.messages.varints import varint
+from ftwire.body_mutations import encode_varint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +47,8 @@ def template(message: Message, holes: Sequence[tuple[Any, str]]) -> bytes:
             mark = value.encode()
         else:
             value = number + (0x1ABC if old < SMALL else 0x1ABCD if old < 1 << 21 else 0x1ABCDEF01)
-            mark = varint(value)
-            if len(mark) != len(varint(old)):
+            mark = encode_varint(value)
+            if len(mark) != len(encode_varint(old)):
                 raise ValueError(f"{name}: an integer of two, three or five bytes is expected, here is {old}")
         setattr(part, name, value)
         marks.append(mark)

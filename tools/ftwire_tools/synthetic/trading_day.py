@@ -22,7 +22,14 @@ from ftwire_tools.synthetic.options import find_option, owner_of_option
 from ftwire_tools.synthetic.prices import Days
 from ftwire_tools.synthetic.recorded_days import RecordedDays
 from ftwire_tools.synthetic.stock_day import TRADES, Minute, StockDay, Trade
-from ftwire_tools.synthetic.trading_session import ALL_SESSIONS, EXTENDED, REGULAR, MinuteTicks, SessionMinutes, Summary
+from ftwire_tools.synthetic.trading_session import (
+    ALL_SESSIONS,
+    EXTENDED,
+    REGULAR,
+    MinuteTicks,
+    SessionMinutes,
+    SessionTotals,
+)
 from ftwire_tools.synthetic.universe import Kind, Listing, Universe, default_universe
 
 if TYPE_CHECKING:
@@ -39,8 +46,8 @@ __all__ = [
     "Market",
     "Minute",
     "SessionMinutes",
+    "SessionTotals",
     "StockDay",
-    "Summary",
     "Trade",
     "start_time",
 ]

@@ -13,7 +13,7 @@ from ftwire_tools.markets.sessions import Session
 from ftwire_tools.synthetic.minute_prices import minutes_of, trades_in
 from ftwire_tools.synthetic.prices import Days, Minutes, Tick
 
-__all__ = ["ALL_SESSIONS", "EXTENDED", "REGULAR", "MinuteTicks", "SessionMinutes", "Summary"]
+__all__ = ["ALL_SESSIONS", "EXTENDED", "REGULAR", "MinuteTicks", "SessionMinutes", "SessionTotals"]
 
 REGULAR: Final = frozenset({Session.REGULAR})
 """Trading in regular hours (RTH)."""
@@ -29,7 +29,7 @@ _MOST_GIVEN_TRADES: Final = 10_000_000
 """More than a session has whose trades were recorded: see ``recordings.MOST_ROWS``."""
 
 
-class Summary(NamedTuple):
+class SessionTotals(NamedTuple):
     """What has been traded in a session so far."""
 
     open: float

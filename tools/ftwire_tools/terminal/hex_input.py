@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["DumpBlock", "from_digits", "from_hex", "read_dump"]
+__all__ = ["MAX_DUMPED", "DumpBlock", "from_digits", "from_hex", "read_dump", "with_offsets"]
 
 MAX_DUMPED: Final = 64 << 20
 """Most bytes that one dump may stand for: a line of ``*`` stands for any number."""
@@ -22,6 +22,15 @@ _DIGITS: Final = re.compile(r"[0-9A-Fa-f]*+")
 _ROW: Final = re.compile(
     r"([ \t]*+)(?:0[xX])?([0-9A-Fa-f]{3,16}):?(?:[ \t]++(?=(?:0x)?(?:[0-9A-Fa-f]{2}){1,8}(?![^\s|-]))|[ \t]*$)"
 )
+_FRAME: Final = re.compile(r"^[ \t]*[|│][ \t]*(?=(?:0[xX])?[0-9A-Fa-f]{2})", re.MULTILINE)
+"""The left side of a table: strace, Netty, hexyl, Markdown."""
+_FRAMED_OFFSET: Final = re.compile(r"^((?:0[xX])?[0-9A-Fa-f]{3,16})[ \t]*[|│]", re.MULTILINE)
+_ADDRESS: Final = re.compile(
+    r"^([ \t]*(?:0[xX])?[0-9A-Fa-f]{4,16})(?:`([0-9A-Fa-f]{8})|[ \t]+<[^>\n]{1,80}>(?=:))", re.MULTILINE
+)
+"""A long address as WinDbg writes it, and the name of what is there, by gdb."""
+_WHOLE_LINE: Final = re.compile(r"[ \t]*+(?:[0-9A-Fa-f]{2}[ \t]++){15}[0-9A-Fa-f]{2}(?:[ \t]{2}|[ \t]*$)")
+_ANY_LINE: Final = re.compile(r"[ \t]*+[0-9A-Fa-f]{2}(?:[ \t]|$)")
 _GROUP: Final = re.compile(r"(?:0x)?([0-9A-Fa-f]{2,16})(?![^\s|-])([ \t]*+-?[ \t]*+)")
 
 _FEW_DIGITS: Final = 6
@@ -76,12 +85,33 @@ def read_dump(text: str, *, words_reversed: bool = False) -> list[DumpBlock]:
     print words of two or four bytes as numbers of a little-endian machine (``hexdump`` and ``od -x`` without other
     options, ``xxd -e``).
     """
-    lines = text.splitlines()
+    lines = _without_frame(text).splitlines()
     for base in (16, 8, 10):
         blocks = _blocks(_rows(lines, base), words_reversed=words_reversed)
         if blocks:
             return blocks
     return []
+
+
+def with_offsets(text: str) -> str:
+    """Return a text in which lines of 16 pairs of digits, and the shorter one behind them, have an offset in front.
+
+    ``socat -x -v`` and ``ngrep -x`` print none.
+    """
+    found = []
+    offset = 0
+    for line in text.splitlines():
+        is_row = (_ANY_LINE if offset else _WHOLE_LINE).match(line)
+        found.append(f"{offset:08x}  {line.lstrip()}" if is_row else line)
+        offset = offset + _USUAL_WIDTH if is_row else 0
+    return "\n".join(found)
+
+
+def _without_frame(text: str) -> str:
+    """Return a dump without the lines around it, and without the names of its addresses."""
+    if "|" in text or "│" in text:
+        text = _FRAMED_OFFSET.sub(r"\1: ", _FRAME.sub("", text)).replace(" ┊ ", "  ")
+    return _ADDRESS.sub(r"\1\2", text)
 
 
 def _rows(lines: Sequence[str], base: int) -> list[_Row]:
@@ -110,6 +140,7 @@ def _blocks(rows: Sequence[_Row], *, words_reversed: bool) -> list[DumpBlock]:
     found: list[tuple[bytearray, int]] = []
     ends = [0, 0]  # of the bytes of either side: the offsets of a followed stream go on behind the other side's
     width = _USUAL_WIDTH
+    gaps: set[int] = set()
     total = 0
     last = b""
     for place, row in enumerate(rows):
@@ -130,7 +161,7 @@ def _blocks(rows: Sequence[_Row], *, words_reversed: bool) -> list[DumpBlock]:
             return []
         if not row.rest:
             continue
-        last = _bytes_of(row.rest, exact, width, words_reversed=words_reversed)
+        last = _bytes_of(row.rest, exact, width, gaps, words_reversed=words_reversed)
         if not last or (exact is not None and len(last) != exact):
             return []
         if is_first:
@@ -140,11 +171,12 @@ def _blocks(rows: Sequence[_Row], *, words_reversed: bool) -> list[DumpBlock]:
     return [DumpBlock(bytes(data), side) for data, side in found]
 
 
-def _bytes_of(rest: str, exact: int | None, width: int, *, words_reversed: bool) -> bytes:
+def _bytes_of(rest: str, exact: int | None, width: int, gaps: set[int], *, words_reversed: bool) -> bytes:
     """Return the bytes of a line.
 
     ``exact`` is how many there are, if the next line's offset shows it. If not, there are at most ``width``, and they
-    end at a gap: what stands behind it are the bytes as text, which may look like digits.
+    end at a gap that is not one of ``gaps``, those between the bytes of lines above: what stands behind it are the
+    bytes as text, which may look like digits.
     """
     found = bytearray()
     at = 0
@@ -166,6 +198,8 @@ def _bytes_of(rest: str, exact: int | None, width: int, *, words_reversed: bool)
         if words_reversed and gap > 1 and (after := _GROUP.match(rest, at)):
             # xxd -e writes the digits of the last word where they would stand in a whole one.
             gap -= len(match[1]) - len(after[1])
-        if exact is None and gap > 1 + is_middle and "-" not in match[2]:
+        if exact is not None and gap > 1 and len(found) < exact:
+            gaps.add(at)
+        elif exact is None and gap > 1 + is_middle and "-" not in match[2] and at not in gaps:
             break
     return bytes(found)

@@ -114,5 +114,18 @@ ROWS: Final = (
         "Check the quote rights of the account for this market, and the market and code of the security.",
         1,
     ),
+    (
+        "protocol_refused",
+        "The gateway does not know this protocol.",
+        "Update OpenD: it is older than the SDK release that brought this protocol (ftwire schema list has that).",
+        1,
+    ),
+    (
+        "security_refused",
+        "The gateway does not know this security.",
+        "Take its code from Qot_GetStaticInfo (3202) or, of an option, from Qot_GetOptionChain (3209), which have none "
+        "that has expired.",
+        1,
+    ),
 )
 """ID, title, remedy and rank of each."""

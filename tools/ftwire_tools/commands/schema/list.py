@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import json
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ftwire_tools.commands._completion import complete_protocols
 from ftwire_tools.commands._options import registry_of, schema_option
+from ftwire_tools.schemas.outline import kind_of, protocol_facts
 from ftwire_tools.terminal.output import write
 
 if TYPE_CHECKING:
     from ftwire.protocols import Protocol
 
 __all__ = ["command"]
-
-
-def kind_of(protocol: Protocol) -> str:
-    """Return ``push``, or ``request`` for a protocol with request and reply."""
-    return "push" if protocol.is_push else "request"
-
-
-def as_facts(protocol: Protocol) -> dict[str, Any]:
-    """Return a protocol as an object for ``--json``."""
-    return {
-        "id": protocol.proto_id,
-        "name": protocol.name,
-        "kind": kind_of(protocol),
-        "file": protocol.file,
-        "request": protocol.request_name,
-        "response": protocol.response_name,
-        "since": protocol.since,
-        "last": protocol.last,
-        "websocket_only": protocol.is_websocket_only,
-        "former_names": list(protocol.former_names),
-    }
 
 
 def as_line(protocol: Protocol, width: int) -> str:
@@ -84,5 +64,5 @@ def command(patterns: tuple[str, ...], kind: str | None, as_json: bool, schema: 
     if not found:
         raise click.ClickException(f"no protocol matches {' '.join(patterns) or kind}")
     width = max(len(protocol.name) for protocol in found)
-    lines = (json.dumps(as_facts(protocol)) if as_json else as_line(protocol, width) for protocol in found)
+    lines = (json.dumps(protocol_facts(protocol)) if as_json else as_line(protocol, width) for protocol in found)
     write("".join(f"{line}\n" for line in lines))

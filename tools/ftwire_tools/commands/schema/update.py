@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ftwire.errors import DescriptorError
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._options import colour_option
 from ftwire_tools.schemas.changelog import CHANGES_FILE
 from ftwire_tools.schemas.drift import change_lines, tally
@@ -71,10 +72,8 @@ def command(sdk: str, proto: str | None, dry_run: bool, as_json: bool) -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             written.append(name)
             if not dry_run:
-                try:
+                with file_errors(path):
                     write_file(path, text.encode(), overwrite=True)
-                except OSError as error:
-                    raise click.ClickException(f"{path}: {error.strerror or error}") from None
     # A renamed protocol leaves its old file behind.
     stale = [path for path in folder.glob("*.proto") if texts and path.name not in {*texts, *BY_HAND}]
     for path in stale:

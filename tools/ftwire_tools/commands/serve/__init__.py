@@ -17,7 +17,7 @@ import asyncio
 import json
 import time
 from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -46,6 +46,7 @@ from ftwire_tools.commands.serve._settings import (
     read_settings,
 )
 from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.terminal.exit_codes import INTERRUPTED
 from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 
 if TYPE_CHECKING:
@@ -59,9 +60,6 @@ if TYPE_CHECKING:
     from ftwire_tools.recording.recorder import Recorder
 
 __all__ = ["command"]
-
-INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C: 128 and the number of the signal."""
 
 
 def _show_protocols(*, as_json_lines: bool) -> None:

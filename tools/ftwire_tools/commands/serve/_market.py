@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._option_group import option_group
 from ftwire_tools.gateway.push_scheduler import SECOND
 from ftwire_tools.markets.clocks import at_second
@@ -171,14 +172,13 @@ def _universe(path: str | None) -> Universe:
     if path is None:
         return default_universe()
     try:
-        if path == "-":
-            with click.open_file("-", encoding="utf-8") as lines:
-                return read_universe(lines, "standard input")
-        return load_universe(path)
+        with file_errors(path):
+            if path == "-":
+                with click.open_file("-", encoding="utf-8") as lines:
+                    return read_universe(lines, "standard input")
+            return load_universe(path)
     except UniverseError as error:
         raise click.ClickException(str(error)) from None
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
 
 
 def _fills(text: str) -> FillModel:

@@ -74,16 +74,12 @@ class Calculation:
         word = c2s.searchKey.casefold()
         for name, indicator in _INDICATORS.items():
             known = (name.casefold(), indicator.full_name.casefold())
-            if (word in known) if c2s.searchMode else any(word in each for each in known):
-                entry = s2c.indicatorList.add()
-                for language, info in ((1, entry.myLang), (2, entry.python)):
-                    if c2s.langType in {0, language}:
-                        info.shortName, info.fullName, info.script = name, indicator.full_name, ""
-                        for index, (label, value) in enumerate(indicator.inputs):
-                            given = info.inputs.add(index=index, name=label, varName=label)
-                            given.value.type, given.value.intValue = INT, value
-                        for index, label in enumerate(indicator.outputs):
-                            info.outputs.add(index=index, name=label)
+            if not ((word in known) if c2s.searchMode else any(word in each for each in known)):
+                continue
+            entry = s2c.indicatorList.add()
+            for language, info in ((1, entry.myLang), (2, entry.python)):
+                if c2s.langType in {0, language}:
+                    _fill_info(info, name, indicator)
 
     def _calculate(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return an ID, and push the values of the indicator over the request's K-lines."""
@@ -116,3 +112,13 @@ class Calculation:
             response.s2c.outputRows.add(time=line.time, values=kept)
         # After the reply, since before it the client does not have the ID.
         asyncio.get_running_loop().call_soon(client.push, Push(entry.proto_id, response))
+
+
+def _fill_info(info: Any, name: str, indicator: _Indicator) -> None:
+    """Fill what is known of an indicator: its names, inputs and outputs."""
+    info.shortName, info.fullName, info.script = name, indicator.full_name, ""
+    for index, (label, value) in enumerate(indicator.inputs):
+        given = info.inputs.add(index=index, name=label, varName=label)
+        given.value.type, given.value.intValue = INT, value
+    for index, label in enumerate(indicator.outputs):
+        info.outputs.add(index=index, name=label)

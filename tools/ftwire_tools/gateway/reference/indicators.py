@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ftwire_tools.synthetic.trading_day import Bar
 
-__all__ = ["INDICATORS", "Series", "bollinger", "ema", "kdj", "macd", "rsi", "sma"]
+__all__ = ["Series", "bollinger", "ema", "kdj", "macd", "rsi", "sma"]
 
 Series = list[float]
-INDICATORS: Final = ("MA", "EMA", "RSI", "MACD", "KDJ", "BOLL")
-"""Names of the indicators here."""
 
 
 class Three(NamedTuple):

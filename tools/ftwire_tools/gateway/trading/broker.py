@@ -183,7 +183,6 @@ class Broker:
         self._orders += 1
         order = Order(
             7_000_000_000 + self._orders,
-            account.acc_id,
             instrument,
             side,
             order_type,

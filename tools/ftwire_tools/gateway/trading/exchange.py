@@ -16,7 +16,7 @@ from ftwire_tools.gateway.trading.amounts import ZERO, cents, exact, in_lots
 from ftwire_tools.gateway.trading.day_trades import DayTradeRule
 from ftwire_tools.gateway.trading.fill_model import FillModel, Look, Slice, slices
 from ftwire_tools.gateway.trading.journal import OrderJournal
-from ftwire_tools.gateway.trading.order import Fill, Order, Session, Side, TimeInForce
+from ftwire_tools.gateway.trading.order import Fill, Order, OrderSession, Side, TimeInForce
 from ftwire_tools.gateway.trading.order_entry import best_price, sessions_of
 from ftwire_tools.gateway.trading.order_state import OrderStatus
 from ftwire_tools.gateway.trading.order_types import (
@@ -122,12 +122,12 @@ class Exchange:
         if order.order_type in AUCTIONS:
             return phase is Phase.AUCTION
         if phase in {Phase.REGULAR, Phase.BREAK}:
-            return order.session is not Session.OVERNIGHT
+            return order.session is not OrderSession.OVERNIGHT
         if not order.instrument.is_us_stock or becomes(order.order_type) is OrderType.MARKET:
             return False
         if phase in _EXTENDED:
-            return order.session in {Session.ETH, Session.ALL} or order.fill_outside_rth
-        return phase is Phase.OVERNIGHT and order.session in {Session.ALL, Session.OVERNIGHT}
+            return order.session in {OrderSession.ETH, OrderSession.ALL} or order.fill_outside_rth
+        return phase is Phase.OVERNIGHT and order.session in {OrderSession.ALL, OrderSession.OVERNIGHT}
 
     def _wait(self, account: Account, order: Order) -> None:
         instrument = order.instrument

@@ -14,7 +14,7 @@ from ftwire_tools.gateway.trading.order_state import OPEN, OrderStatus
 from ftwire_tools.gateway.trading.order_types import OrderType
 from ftwire_tools.gateway.trading.venue import Instrument
 
-__all__ = ["Fill", "Needs", "Order", "OrderTerms", "Session", "Side", "TimeInForce", "TrailType"]
+__all__ = ["Fill", "Needs", "Order", "OrderSession", "OrderTerms", "Side", "TimeInForce", "TrailType"]
 
 
 class Side(IntEnum):
@@ -44,7 +44,7 @@ class TimeInForce(IntEnum):
     """Until ``expireTime``."""
 
 
-class Session(IntEnum):
+class OrderSession(IntEnum):
     """``Common.Session``: the trading sessions of the US in which an order may be filled."""
 
     NONE = 0
@@ -100,7 +100,6 @@ class Order:
     """One order."""
 
     order_id: int
-    account_id: int
     instrument: Instrument
     side: Side
     order_type: OrderType
@@ -124,7 +123,7 @@ class Order:
     time_in_force: TimeInForce = TimeInForce.DAY
     expires: date | None = None
     """Last day of an order that is for longer than a day."""
-    session: Session = Session.NONE
+    session: OrderSession = OrderSession.NONE
     fill_outside_rth: bool = False
     remark: str = ""
     last_error: str = ""

@@ -9,7 +9,7 @@ from typing import Final
 
 from ftwire_tools.gateway.trading.accounts import Account
 from ftwire_tools.gateway.trading.amounts import exact
-from ftwire_tools.gateway.trading.order import Order, OrderTerms, Session, Side, TimeInForce, TrailType
+from ftwire_tools.gateway.trading.order import Order, OrderSession, OrderTerms, Side, TimeInForce, TrailType
 from ftwire_tools.gateway.trading.order_types import (
     ALGORITHMS,
     CONDITIONAL,
@@ -25,7 +25,7 @@ from ftwire_tools.gateway.trading.power import can_short
 from ftwire_tools.gateway.trading.price_rules import adjusted, band, check_price, rounded
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
-from ftwire_tools.markets.sessions import Session as TradingSession
+from ftwire_tools.markets.sessions import Session
 from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, REGULAR
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
     "type_of",
 ]
 
-OVERNIGHT: Final = frozenset({TradingSession.OVERNIGHT})
+OVERNIGHT: Final = frozenset({Session.OVERNIGHT})
 GTC_DAYS: Final = 90
 """Calendar days after which an order that is good till cancelled ends."""
 
@@ -72,13 +72,13 @@ def best_price(venue: Venue, order: Order) -> Decimal:
     return quote.ask if order.side.buys else quote.bid
 
 
-def sessions_of(instrument: Instrument, session: Session, *, outside_rth: bool) -> frozenset[TradingSession]:
+def sessions_of(instrument: Instrument, session: OrderSession, *, outside_rth: bool) -> frozenset[Session]:
     """Return the sessions by which the day of an order counts. Stocks of the US have some outside regular hours."""
     if not instrument.is_us_stock:
         return REGULAR
-    if session is Session.OVERNIGHT and not outside_rth:
+    if session is OrderSession.OVERNIGHT and not outside_rth:
         return OVERNIGHT
-    return ALL_SESSIONS if outside_rth or session in {Session.ETH, Session.ALL} else REGULAR
+    return ALL_SESSIONS if outside_rth or session in {OrderSession.ETH, OrderSession.ALL} else REGULAR
 
 
 def type_of(account: Account, product: Product, number: int) -> OrderType:
@@ -194,16 +194,16 @@ def set_time_in_force(account: Account, order: Order, terms: OrderTerms) -> None
             raise TradeError("expire")
 
 
-def session_of(account: Account, instrument: Instrument, order_type: OrderType, terms: OrderTerms) -> Session:
+def session_of(account: Account, instrument: Instrument, order_type: OrderType, terms: OrderTerms) -> OrderSession:
     """Return the trading session that an order is for. Raises ``TradeError``."""
     try:
-        session = Session(terms.session)
+        session = OrderSession(terms.session)
     except ValueError:
         raise TradeError("session", session=terms.session) from None
     if not instrument.is_us_stock:
         return session  # of the US only; OpenD is sent it with every order
-    if account.terms.is_paper and session in {Session.ALL, Session.OVERNIGHT}:
+    if account.terms.is_paper and session in {OrderSession.ALL, OrderSession.OVERNIGHT}:
         raise TradeError("session", session=session.name)
-    if order_type is OrderType.MARKET and session is Session.OVERNIGHT:
+    if order_type is OrderType.MARKET and session is OrderSession.OVERNIGHT:
         raise TradeError("session", session=session.name)
     return session

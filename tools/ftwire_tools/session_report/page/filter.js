@@ -524,7 +524,7 @@
       if (field.type !== "double" && field.type !== "float") return value;
       const near = /x/i.test(text) ? Number(value.top) : Number(text);
       const fitting = field.type === "float" ? Math.fround(near) : near;
-      if (!Number.isFinite(fitting)) throw new FilterError("a number that a field can hold", at);
+      if (!Number.isFinite(fitting)) throw new FilterError("expected a number that a field can hold", at);
       return fitting;
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from ftwire_tools.gateway.reference.made_up.subjects import Subject
 from ftwire_tools.gateway.reference.view import MarketView, Quote, stock_id
@@ -17,6 +17,7 @@ from ftwire_tools.synthetic.universe import CURRENCIES, Kind, Listing
 __all__ = ["Fact", "Facts", "folded"]
 
 Fact = float | str
+T = TypeVar("T")
 _CURRENCY_NAMES: Final = {number: name for name, number in CURRENCIES.items()}
 
 
@@ -24,6 +25,11 @@ _CURRENCY_NAMES: Final = {number: name for name, number in CURRENCIES.items()}
 def folded(name: str) -> str:
     """Return a field's name without underscores and capitals."""
     return name.replace("_", "").casefold()
+
+
+def _by_name(table: dict[str, T]) -> dict[str, T]:
+    """Return a table with one name a key, of one whose keys are names with spaces between them."""
+    return {name: value for names, value in table.items() for name in names.split()}
 
 
 class Facts:
@@ -50,7 +56,7 @@ class Facts:
                 return found
         table = self._tables.get(listing)
         if table is None:
-            table = self._tables[listing] = self._table(listing)
+            table = self._tables[listing] = _by_name(self._table(listing))
         make = table.get(name)
         return None if make is None else make()
 
@@ -64,6 +70,7 @@ class Facts:
         return None if bar is None else _DAILY[name](bar)
 
     def _table(self, listing: Listing) -> dict[str, Callable[[], Fact]]:
+        """Return the facts of an instrument: folded names, with spaces between them, to what looks up the value."""
         if listing.sec_type == Kind.OPTION:
             return self._of_option(listing)
         if listing.sec_type == Kind.WARRANT:
@@ -100,34 +107,19 @@ class Facts:
             return round(value / base, 3) if base else 0.0
 
         table: dict[str, Callable[[], Fact]] = {
-            "code": lambda: listing.code,
-            "symbol": lambda: listing.code,
+            "code symbol": lambda: listing.code,
             "productcode": lambda: listing.options or listing.code,
-            "name": lambda: listing.name,
-            "stockname": lambda: listing.name,
-            "ownername": lambda: listing.name,
-            "industry": lambda: sector,
-            "industryname": lambda: sector,
+            "name stockname ownername": lambda: listing.name,
+            "industry industryname": lambda: sector,
             "platename": lambda: listing.name if listing.sec_type == Kind.PLATE else sector,
             "stockid": lambda: stock_id(listing.full_code),
-            "currency": lambda: _CURRENCY_NAMES[listing.currency],
-            "currencycode": lambda: _CURRENCY_NAMES[listing.currency],
-            "currencyinfo": lambda: _CURRENCY_NAMES[listing.currency],
-            "price": lambda: quote().price,
-            "curprice": lambda: quote().price,
-            "currentprice": lambda: quote().price,
-            "closeprice": lambda: quote().price,
-            "stockprice": lambda: quote().price,
-            "underlyingprice": lambda: quote().price,
-            "securityprice": lambda: quote().price,
+            "currency currencycode currencyinfo": lambda: _CURRENCY_NAMES[listing.currency],
+            "price curprice currentprice closeprice stockprice underlyingprice securityprice": lambda: quote().price,
             "lastcloseprice": lambda: quote().last_close,
             "openprice": lambda: quote().open,
-            "highestprice": lambda: quote().high,
-            "highprice": lambda: quote().high,
-            "lowestprice": lambda: quote().low,
-            "lowprice": lambda: quote().low,
-            "changerate": lambda: quote().change_rate,
-            "changeratio": lambda: quote().change_rate,
+            "highestprice highprice": lambda: quote().high,
+            "lowestprice lowprice": lambda: quote().low,
+            "changerate changeratio": lambda: quote().change_rate,
             "changeamount": lambda: quote().change,
             "changerate5min": lambda: round(ratio(quote().price, view.price_before(listing, 5)) * 100 - 100, 3),
             "changerateytd": this_year,
@@ -135,36 +127,25 @@ class Facts:
             "turnover": lambda: quote().turnover,
             "amplitude": lambda: quote().amplitude,
             "turnoverratio": lambda: ratio(quote().volume * 100, listing.shares),
-            "marketcap": lambda: round(quote().price * listing.shares, 2),
-            "marketval": lambda: round(quote().price * listing.shares, 2),
-            "rtmarketcap": lambda: round(quote().price * listing.shares, 2),
-            "pe": lambda: ratio(quote().price, facts.earnings_a_share),
-            "pettm": lambda: ratio(quote().price, facts.earnings_a_share),
+            "marketcap marketval rtmarketcap": lambda: round(quote().price * listing.shares, 2),
+            "pe pettm": lambda: ratio(quote().price, facts.earnings_a_share),
             "pb": lambda: ratio(quote().price, facts.book_a_share),
             "dividendsttm": lambda: view.dividends(listing),
             "dividendyieldttm": lambda: ratio(view.dividends(listing) * 100, quote().price),
             "payoutratiolfy": lambda: ratio(view.dividends(listing) * 100, facts.earnings_a_share),
             "employeenum": lambda: facts.staff,
-            "iv": lambda: volatility,
-            "optioniv": lambda: volatility,
-            "impliedvolatility": lambda: volatility,
-            "averageimpvol": lambda: volatility,
+            "iv optioniv impliedvolatility averageimpvol": lambda: volatility,
             "preiv": lambda: round(volatility * 0.99, 3),
-            "hv": lambda: round(volatility * 0.9, 3),
-            "optionhv": lambda: round(volatility * 0.9, 3),
-            "historyvolatility": lambda: round(volatility * 0.9, 3),
+            "hv optionhv historyvolatility": lambda: round(volatility * 0.9, 3),
             "ivrank": lambda: rank,
             "ivpercentile": lambda: share,
             "callvolume": lambda: calls,
             "putvolume": lambda: puts,
-            "totalvolume": lambda: calls + puts,
-            "optionvolume": lambda: calls + puts,
+            "totalvolume optionvolume": lambda: calls + puts,
             "callopeninterest": lambda: round(interest * 0.55),
             "putopeninterest": lambda: interest - round(interest * 0.55),
-            "totalopeninterest": lambda: interest,
-            "openinterest": lambda: interest,
-            "multiplier": lambda: listing.size,
-            "contractsharesize": lambda: listing.size,
+            "totalopeninterest openinterest": lambda: interest,
+            "multiplier contractsharesize": lambda: listing.size,
             "lotsize": lambda: listing.lot,
         }
         for days in (5, 10, 20, 60, 120, 250):
@@ -189,12 +170,10 @@ class Facts:
         values = [quote.price * member.shares for member, quote in quotes]
         earnings = sum(view.fundamentals(member).net_profit for member in members)
         return {
-            "marketval": lambda: round(sum(values), 2),
-            "marketcap": lambda: round(sum(values), 2),
+            "marketval marketcap": lambda: round(sum(values), 2),
             "turnover": lambda: round(sum(quote.turnover for _, quote in quotes), 2),
             "volume": lambda: sum(quote.volume for _, quote in quotes),
-            "stocksnum": lambda: len(members),
-            "platestockitemcount": lambda: len(members),
+            "stocksnum platestockitemcount": lambda: len(members),
             "risecount": lambda: sum(quote.change > 0 for _, quote in quotes),
             "fallcount": lambda: sum(quote.change < 0 for _, quote in quotes),
             "equalcount": lambda: sum(quote.change == 0 for _, quote in quotes),
@@ -223,11 +202,9 @@ class Facts:
             "effectiveleverage": lambda: values.effective_leverage,
             "breakevenpoint": lambda: values.break_even,
             "ipop": lambda: values.in_the_money,
-            "streetrate": lambda: values.street_rate,
-            "streetratenew": lambda: values.street_rate,
+            "streetrate streetratenew": lambda: values.street_rate,
             "streetvol": lambda: int(warrant.shares * values.street_rate / 100),
-            "score": lambda: values.score,
-            "fxscore": lambda: values.score,
+            "score fxscore": lambda: values.score,
             "issuesize": lambda: warrant.shares,
             "status": lambda: 1,
         }
@@ -299,19 +276,15 @@ class Facts:
         return {name: whole(value) for name, value in values.items()}  # type: ignore[arg-type]
 
 
-_DAILY: Final[dict[str, Callable[[Bar], float]]] = {
-    "price": lambda bar: bar.close,
-    "closeprice": lambda bar: bar.close,
-    "underlyingprice": lambda bar: bar.close,
-    "securityprice": lambda bar: bar.close,
-    "openprice": lambda bar: bar.open,
-    "highprice": lambda bar: bar.high,
-    "highestprice": lambda bar: bar.high,
-    "lowprice": lambda bar: bar.low,
-    "lowestprice": lambda bar: bar.low,
-    "lastcloseprice": lambda bar: bar.last_close,
-    "volume": lambda bar: bar.volume,
-    "sharestraded": lambda bar: bar.volume,
-    "turnover": lambda bar: bar.turnover,
-}
+_DAILY: Final[dict[str, Callable[[Bar], float]]] = _by_name(
+    {
+        "price closeprice underlyingprice securityprice": lambda bar: bar.close,
+        "openprice": lambda bar: bar.open,
+        "highprice highestprice": lambda bar: bar.high,
+        "lowprice lowestprice": lambda bar: bar.low,
+        "lastcloseprice": lambda bar: bar.last_close,
+        "volume sharestraded": lambda bar: bar.volume,
+        "turnover": lambda bar: bar.turnover,
+    }
+)
 """Folded field names to the value of a daily bar."""

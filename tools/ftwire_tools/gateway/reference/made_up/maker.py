@@ -151,11 +151,12 @@ class Maker:
                 return self._subject(listing)
         first = self._listing_in(c2s.market if "market" in fields else 0)
         day = self._view.today(first)
-        if "institutionId" in fields:
-            number = c2s.institutionId
-            if not 1 <= number <= len(INSTITUTIONS):
-                raise NotHereError(f"unknown institution {number}")
-            return Subject(f"institution/{number}", INSTITUTIONS[number - 1], day, number)
+        for kind, names in (("institution", INSTITUTIONS), ("indicator", ECONOMIC_EVENTS)):
+            if f"{kind}Id" in fields:
+                number = getattr(c2s, f"{kind}Id")
+                if not 1 <= number <= len(names):
+                    raise NotHereError(f"unknown {kind} {number}")
+                return Subject(f"{kind}/{number}", names[number - 1], day, number)
         for name in ("plateId", "chainId"):
             if name in fields and c2s.HasField(name):
                 plates = self._view.universe.of_type(Kind.PLATE)
@@ -163,11 +164,6 @@ class Maker:
                 if not 1 <= number <= len(plates):
                     raise NotHereError(f"unknown {name} {number}")
                 return self._subject(plates[number - 1])._replace(number=number)
-        if "indicatorId" in fields:
-            number = c2s.indicatorId
-            if not 1 <= number <= len(ECONOMIC_EVENTS):
-                raise NotHereError(f"unknown indicator {number}")
-            return Subject(f"indicator/{number}", ECONOMIC_EVENTS[number - 1], day, number)
         return Subject(f"market/{first.exchange.prefix}", f"{first.exchange.prefix} market", day)
 
     def _subject(self, listing: Listing) -> Subject:

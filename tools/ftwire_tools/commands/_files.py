@@ -1,4 +1,4 @@
-"""Files that commands write: made and written with errors as one line."""
+"""Files that commands read and write: what goes wrong with one is an error of one line that begins with its name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import click
 
 from ftwire_tools.terminal.output_file import OutputFile
 
-__all__ = ["open_output", "telling_errors", "write_output"]
+__all__ = ["file_errors", "open_output", "write_output"]
 
 
 @contextmanager
-def telling_errors(path: str) -> Iterator[None]:
-    """Turn what goes wrong with a file into a ``click.ClickException`` that names it; a closed pipe passes through."""
+def file_errors(path: object, *others: type[Exception]) -> Iterator[None]:
+    """Turn ``OSError`` and ``others`` into a ``click.ClickException`` that names the file.
+
+    A closed pipe passes through.
+    """
     try:
         yield
     except BrokenPipeError:
@@ -23,15 +26,17 @@ def telling_errors(path: str) -> Iterator[None]:
         raise click.ClickException(f"{path} exists (--overwrite)") from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
+    except others as error:
+        raise click.ClickException(f"{path}: {error}") from None
 
 
 def open_output(path: str, *, overwrite: bool) -> OutputFile:
     """Return a new file, readable by its user alone. Raises ``click.ClickException``."""
-    with telling_errors(path):
+    with file_errors(path):
         return OutputFile(path, overwrite=overwrite, private=True)
 
 
 def write_output(output: OutputFile, data: bytes, path: str) -> None:
     """Write to a file. Raises ``click.ClickException``, and ``BrokenPipeError`` for a closed pipe."""
-    with telling_errors(path):
+    with file_errors(path):
         output.write(data)
