@@ -19,7 +19,7 @@ from ftwire.connection import negotiated_cipher
 from ftwire.errors import KeyRequiredError, WireError
 from ftwire.events import FrameObserved, KeyMissing, Observation, UndecodedObserved
 from ftwire.frame import BadFrame, Frame, Kind, Role, open_frame
-from ftwire.framing import INIT_CONNECT, FrameReader
+from ftwire.framing import INIT_CONNECT
 from ftwire.protocols import Registry, registry
 from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -118,7 +118,11 @@ class Observer:
     ) -> None:
         self._ciphers_to_try: Final = [Rsa(key) for key in keys]
         self._client: Final = ResyncDecoder(Role.CLIENT, max_body=max_body, registry=registry, recover=self._recover)
-        self._server: Final = ResyncDecoder(Role.SERVER, max_body=max_body, registry=registry, recover=self._recover)
+        self.from_server: Final = ResyncDecoder(
+            Role.SERVER, max_body=max_body, registry=registry, recover=self._recover
+        )
+        """What the server's bytes go through. As long as nothing is ``unconfirmed`` its ``read_into`` may take some of
+        them, before ``receive`` takes what is left: pushes mean nothing for frames that follow."""
         self._pending: Final = PendingRequests()
         self._init: Frame | None = None
         self._rsa: Rsa | None = None  # what opened the handshake
@@ -126,11 +130,11 @@ class Observer:
         self._attempts = 0
         self._key_missing = False  # reported already
         self.unconfirmed: Final[dict[Role, tuple[int, int]]] = {}
-        """Time and packet of a damaged frame that is observed once either side has sent more, by its sender."""
+        """Time and packet of each side's frame that does not open and waits for what follows it."""
 
     def receive(self, sender: Role, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take bytes that ``sender`` sent, captured at ``time`` in packet number ``packet``; a time of 0 is none."""
-        decoder = self._client if sender is _CLIENT else self._server
+        decoder = self._client if sender is _CLIENT else self.from_server
         settled = self._settle(sender) if self.unconfirmed else None
         seen = self._observe(decoder.read(data), sender, time, packet)
         while decoder.buffer.lacking <= 0:
@@ -141,27 +145,18 @@ class Observer:
 
     def _settle(self, sender: Role) -> list[Observation]:
         """Observe the other side's unconfirmed frame: ``sender`` has answered it."""
-        other, decoder = (Role.SERVER, self._server) if sender is _CLIENT else (Role.CLIENT, self._client)
+        other, decoder = (Role.SERVER, self.from_server) if sender is _CLIENT else (Role.CLIENT, self._client)
         return self._observe(decoder.settle(), other, 0, 0) if other in self.unconfirmed else []
-
-    @property
-    def from_server(self) -> FrameReader[UndecodedBytes]:
-        """What the server's bytes go through.
-
-        Its ``read_into`` may take some of them, before ``receive`` takes what is left: pushes mean nothing for frames
-        that follow. Where a frame is ``unconfirmed``, ``receive`` takes all of them, as that one comes first.
-        """
-        return self._server
 
     def skip(self, sender: Role, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the capture lacks the next ``length`` bytes that ``sender`` sent."""
-        decoder = self._client if sender is _CLIENT else self._server
+        decoder = self._client if sender is _CLIENT else self.from_server
         return self._observe(decoder.skip(length), sender, time, packet)
 
     @property
     def memory(self) -> int:
         """Bytes of memory, about, that is held for frames to come: parts of frames, and requests without an answer."""
-        return self._client.buffer.memory + self._server.buffer.memory + self._pending.memory
+        return self._client.buffer.memory + self.from_server.buffer.memory + self._pending.memory
 
     def give_up(self, error: WireError, time: int = 0, packet: int = 0) -> list[Observation]:
         """Give up, for this reason, what takes memory: the bytes that wait for the rest of their frame are undecoded.
@@ -171,7 +166,7 @@ class Observer:
         self._pending.clear()
         return [
             observation
-            for sender, decoder in ((Role.CLIENT, self._client), (Role.SERVER, self._server))
+            for sender, decoder in ((Role.CLIENT, self._client), (Role.SERVER, self.from_server))
             for observation in self._observe(decoder.give_up(error), sender, time, packet)
         ]
 
@@ -179,7 +174,7 @@ class Observer:
         """Take note that the conversation has ended; what is left of both directions is settled."""
         return [
             observation
-            for sender, decoder in ((Role.CLIENT, self._client), (Role.SERVER, self._server))
+            for sender, decoder in ((Role.CLIENT, self._client), (Role.SERVER, self.from_server))
             for observation in self._observe(decoder.close(), sender, time, packet)
         ]
 
@@ -243,7 +238,7 @@ class Observer:
             self._install(KEY_UNKNOWN)
 
     def _install(self, cipher: Cipher) -> None:
-        self._client.cipher = self._server.cipher = cipher
+        self._client.cipher = self.from_server.cipher = cipher
 
     def _recover(self, bad: BadFrame) -> Frame:
         """Try what else may open a frame that the agreed cipher does not: a key, another mode, no encryption."""

@@ -7,7 +7,7 @@ streams. Connections in which none is found are never reported as conversations 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ftwire.capture.account import Account
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
     from ftwire.body_columns import BodyColumns
     from ftwire.cipher import RsaKey
     from ftwire.conversation import End
-    from ftwire.framing import FrameReader
     from ftwire.pcap import Event
     from ftwire.protocols import Registry
 
@@ -95,7 +94,6 @@ class _Connection:
         "conversation",
         "cut",
         "flow",
-        "from_server",
         "head",
         "is_other",
         "observer",
@@ -104,7 +102,7 @@ class _Connection:
         "receive",
         "senders",
         "server",
-        "unconfirmed",
+        "tcp",
     )
 
     def __init__(
@@ -117,10 +115,9 @@ class _Connection:
         # once that has a result to the observer that it has made.
         self.receive: Callable[..., list[Observation]] = observer.receive
         self.senders: tuple[End, End] | tuple[Role, Role] = _ENDPOINTS
-        # Once it is recognised, on TCP: which end the server is, and what its bytes go through.
+        # Once it is recognised, on TCP: which end the server is, and what observes it.
         self.server: End | None = None
-        self.from_server: FrameReader[Any] | None = None
-        self.unconfirmed: Mapping[Role, object] = {}  # of the same observer
+        self.tcp: Observer | None = None
         self.conversation: Conversation | None = None
         self.is_other: Final = is_other  # by its first bytes it is no conversation with OpenD
         self.cut = 0  # cut packets, as long as it is not recognised
@@ -259,18 +256,18 @@ class PacketFrames:
                         connection.keep(direction, data, time, packet)
                     elif (
                         columns is not None
-                        and (from_server := connection.from_server) is not None
+                        and (tcp := connection.tcp) is not None
                         and conversation is not None
                         and direction == connection.server
-                        and not connection.unconfirmed
+                        and not tcp.unconfirmed
                         and -_MAX_TIME <= time <= _MAX_TIME
                     ):
-                        count = from_server.read_into(columns, data, account.frames + 1, conversation.number, time)
+                        count = tcp.from_server.read_into(columns, data, account.frames + 1, conversation.number, time)
                         if count:
                             account.frames += count
                             collected += count
                             latest = conversation, time
-                        if from_server.buffer.lacking > 0:
+                        if tcp.from_server.buffer.lacking > 0:
                             continue
                         data = b""  # what is left is there already
                     for observation in connection.receive(connection.senders[direction], data, time, packet):
@@ -472,8 +469,7 @@ class PacketFrames:
             connection.senders = (Role.CLIENT, Role.SERVER) if observer.client == 0 else (Role.SERVER, Role.CLIENT)
         if isinstance(observer.observer, Observer):
             connection.server = 1 if observer.client == 0 else 0
-            connection.from_server = observer.observer.from_server
-            connection.unconfirmed = observer.observer.unconfirmed
+            connection.tcp = observer.observer
         if connection.head is not None and connection.pending is not None:
             connection.head.clear()
             if observer.transport != "tcp":
