@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NEITHER", "RawFrames"]
 
-NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD frames"
+NEITHER: Final = "neither a capture (pcap or pcapng, compressed or not) nor OpenD frames"
 
 BOTH_SIDES: Final = (
     "both sides of a WebSocket connection in one stream, which are not told apart: save each side by itself, "

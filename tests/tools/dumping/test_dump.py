@@ -544,9 +544,8 @@ class TestBadInput:
     def test_a_text_file(self, text: bytes) -> None:
         result = dump(text)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr.startswith(
-            "Error: -: neither a capture (pcap, pcapng, gzip of either) nor OpenD frames, but text: ftwire explain FILE"
-        )
+        wanted = "neither a capture (pcap or pcapng, compressed or not) nor OpenD frames, but text: ftwire explain FILE"
+        assert result.stderr.startswith(f"Error: -: {wanted}")
 
     def test_something_else_in_gzip(self) -> None:
         result = dump(gzip.compress(b"hello" * 100))

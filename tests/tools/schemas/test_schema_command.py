@@ -361,7 +361,8 @@ def test_a_version_is_had_from_the_cache_or_pip_and_pip_s_reason_is_told(
         assert version == name.partition("-")[2]
     # What is there is not asked for again, but which the newest is.
     assert [words[0] for words in asked] == ["index", "download", "download", "download", "index"]
-    assert refusal("diff", "ours", "1.2.3") == "Error: futu-api==1.2.3: No matching distribution found"
+    reason = "No matching distribution found (ftwire schema history lists the releases)"
+    assert refusal("diff", "ours", "1.2.3") == f"Error: futu-api==1.2.3: {reason}"
     for requirement in ("", "requests==2", "futu-api9", "futu-api==", "../x", "9.x"):
         assert packages.parse_requirement(requirement) is None
 

@@ -56,7 +56,9 @@ def _load_one(replay: Replay, number: int, parts: Sequence[Input], keys: Sequenc
                 found[reader.part] += after - before
                 before = after
     except NotACaptureError as error:
-        raise LoadError(f"{parts[reader.part].path}: not a capture (pcap, pcapng, gzip of either): {error}") from None
+        raise LoadError(
+            f"{parts[reader.part].path}: not a capture (pcap or pcapng, compressed or not): {error}"
+        ) from None
     except CaptureError as error:
         # What was read before the error is kept.
         for index, damage in (account.damaged_parts or {0: error}).items():

@@ -94,5 +94,7 @@ def _pip(*arguments: str) -> str:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
-        raise PackageError(f"{arguments[-1]}: {(errors or lines or ['pip failed'])[-1]}")
+        reason = (errors or lines or ["pip failed"])[-1]
+        hint = " (ftwire schema history lists the releases)" if reason.startswith("No matching distribution") else ""
+        raise PackageError(f"{arguments[-1]}: {reason}{hint}")
     return done.stdout
