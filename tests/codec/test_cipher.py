@@ -205,7 +205,7 @@ def test_a_choice_that_cannot_be(asked: int, key: str, iv: str | None) -> None:
     assert key not in str(caught.value)
 
 
-def test_none_and_sealed() -> None:
+def test_no_encryption_and_an_unknown_key() -> None:
     assert NONE.decrypt(NONE.encrypt(b"x")) == b"x"
     for act in (KEY_UNKNOWN.encrypt, KEY_UNKNOWN.decrypt):
         with pytest.raises(KeyRequiredError) as caught:

@@ -181,7 +181,7 @@ def test_skipping_nothing_changes_nothing() -> None:
     assert list(decoder.feed(response().encode()[50:])) == [response()]
 
 
-def test_sealed_frames_are_listed_and_gaps_between_them_found() -> None:
+def test_frames_that_no_key_opens_are_listed_and_gaps_between_them_found() -> None:
     cipher = AesCbc(KEY, IV)
     raw = [response(serial=serial, cipher=cipher).encode() for serial in range(4)]
     items = scan([raw[0] + raw[1][30:] + raw[2] + raw[3]], ResyncDecoder(cipher=KEY_UNKNOWN))
@@ -440,7 +440,7 @@ def test_frames_among_much_garbage_are_all_found() -> None:
         ({"body_format": 2, "reserved": b"\1" + bytes(7)}, False),
     ],
 )
-def test_out_of_step_a_sealed_frame_is_one_if_it_looks_like_those_sent_today(
+def test_out_of_step_a_frame_that_no_key_opens_is_one_if_it_looks_like_those_sent_today(
     change: dict[str, object], listed: bool
 ) -> None:
     header = Header(**({"proto_id": 3008, "serial": 5, "body_length": 16, "sha1": bytes(20)} | change))  # type: ignore[arg-type]

@@ -292,7 +292,7 @@ def reply(body: bytes = b"\x08\0", proto_id: int = 3008, body_format: int = 0, c
     return Frame.build(proto_id, 7, body, sender=Role.SERVER, body_format=body_format, cipher=cipher).encode()
 
 
-def sealed(body: bytes, payload: bytes) -> bytes:
+def encrypted(body: bytes, payload: bytes) -> bytes:
     """A frame with the digest of this body and this payload."""
     return Header(3008, 7, len(payload), sha1(body, usedforsecurity=False).digest()).encode() + payload
 
@@ -300,7 +300,7 @@ def sealed(body: bytes, payload: bytes) -> bytes:
 def padded_as_no_sender_does(mode: str) -> bytes:
     """Zeros in front of the count of them, where PKCS#7 repeats the count."""
     block = bytes(11) + b"\x05"
-    return sealed(b"\x08\0" + bytes(9), CIPHERS[mode]().encrypt(b"\x08\0" + bytes(2) + block)[:16])
+    return encrypted(b"\x08\0" + bytes(9), CIPHERS[mode]().encrypt(b"\x08\0" + bytes(2) + block)[:16])
 
 
 GOOD, WRONG_DIGEST = reply(), reply()[:-1] + b"\x01"
@@ -318,7 +318,7 @@ MET: list[tuple[str, str, bytes, list[Difference | None]]] = [
     ("futu-api-10.11", "aes_cbc", reply(b"", 1001, cipher=AesCbc(KEY, IV)), [Difference.RSA_AGAIN]),
     ("futu-api-10.11", "aes_ecb", padded_as_no_sender_does("aes_ecb"), [Difference.PADDING]),
     ("futu-api-10.11", "aes_cbc", padded_as_no_sender_does("aes_cbc"), [Difference.PADDING]),
-    ("futu-api-10.11", "ftaes_ecb", sealed(b"", b"x\0"), [Difference.PADDING]),
+    ("futu-api-10.11", "ftaes_ecb", encrypted(b"", b"x\0"), [Difference.PADDING]),
     (JSON_SDK, "none", reply(b'{"retType": 0}', body_format=1), [None]),
     (JSON_SDK, "none", reply(b"{", body_format=1) + GOOD, [Difference.STUCK]),
     (JSON_SDK, "none", reply(b'{"retMsg": "no retType"}', body_format=1), [Difference.STUCK]),

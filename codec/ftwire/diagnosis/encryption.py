@@ -271,14 +271,14 @@ class Encryption:
                 which, proof, body = found
                 return OpenedPayload(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))
             return OpenedPayload(UNKNOWN, None, (self._unexplained(header, payload, sender),))
-        may_be_sealed = (
+        may_be_encrypted = (
             self.agreed is None
             and payload
             and len(payload) % BLOCK == 0
             and sender not in self._plain
             and not is_exactly(payload, header.proto_id, header.body_format, sender, self._registry)
         )
-        if may_be_sealed:
+        if may_be_encrypted:
             if sender is not None and sender.peer in self._plain:
                 return OpenedPayload(UNKNOWN, None, (self._one_sided(sender),), key_unknown=True)
             return OpenedPayload(UNKNOWN, None, key_unknown=True)

@@ -197,19 +197,19 @@
     }
 
     #findings() {
-      const { rows, checked, without_key: sealed, left_out: more } = this.session.findings;
+      const { rows, checked, without_key: withoutKey, left_out: more } = this.session.findings;
       const note = `${plural(checked, "frame")} checked`;
-      const unread = sealed
-        ? h("p", { class: "warn-text" }, `${count(sealed)} of them are encrypted, and their key is not known (--key).`)
+      const unread = withoutKey
+        ? h("p", { class: "warn-text" }, `${count(withoutKey)} of them are encrypted, and their key is not known (--key).`)
         : "";
       if (!rows.length) {
         const calm = h(
           "p",
           { class: "calm" },
           checked ? h("span", { class: "good-text", "aria-hidden": "true" }, "✓") : "",
-          checked ? `No known mistake in ${sealed ? "the others" : "this session"}.` : "There is no frame to check.",
+          checked ? `No known mistake in ${withoutKey ? "the others" : "this session"}.` : "There is no frame to check.",
         );
-        return panel("findings", "Findings", { wide: true, note }, unread, sealed < checked || !sealed ? calm : "");
+        return panel("findings", "Findings", { wide: true, note }, unread, withoutKey < checked || !withoutKey ? calm : "");
       }
       const item = (row) => {
         const places = row.frames.slice(0, 8).flatMap((number, index) => [index ? ", " : "", frameLink(number)]);
