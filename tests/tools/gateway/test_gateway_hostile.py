@@ -40,6 +40,7 @@ class Nobody:
 
     number = 1
     conn_id = 7
+    push_format = BodyFormat.PROTOBUF
 
     def __init__(self) -> None:
         self.subscriptions = Subscriptions()

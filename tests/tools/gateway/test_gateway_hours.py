@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from ftwire.header import BodyFormat
 from ftwire.messages import Common
 from ftwire_tools.commands.serve import command
 from ftwire_tools.gateway.synthetic import Synthetic
@@ -217,6 +218,7 @@ class Recorder:
         from ftwire_tools.gateway.subscriptions import Subscriptions
 
         self.number = self.conn_id = id(self)
+        self.push_format = BodyFormat.PROTOBUF
         self.subscriptions = Subscriptions()
         self.pushes: list[Any] = []
         self.limits: Any = None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import ftwire
 from ftwire.frame import Kind
+from ftwire.header import BodyFormat
 from ftwire.messages import (
     Notify,
     Qot_GetRT,
@@ -78,6 +79,7 @@ class Listener:
     """A client that everything is for, and that always has room."""
 
     number = conn_id = 1
+    push_format = BodyFormat.PROTOBUF
 
     def __init__(self) -> None:
         self.subscriptions = Subscriptions()

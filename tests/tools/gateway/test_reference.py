@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, seed, settings
 
+from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire_tools.gateway.protocol_table import HANDLING, MADE_UP, REFUSED, protocol_table
@@ -32,6 +33,7 @@ class Client:
 
     number = 1
     conn_id = 1
+    push_format = BodyFormat.PROTOBUF
 
     def __init__(self) -> None:
         self.subscriptions = SimpleNamespace(has=lambda _: True, pushed={}, sessions_of=lambda _: REGULAR)

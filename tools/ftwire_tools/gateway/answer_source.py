@@ -15,6 +15,7 @@ from ftwire.protocols import registry
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from ftwire.header import BodyFormat
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.push import Push, PushRun
@@ -58,6 +59,11 @@ class Subscriber(Protocol):
     @property
     def conn_id(self) -> int:
         """The ``connID`` of its connection."""
+        ...
+
+    @property
+    def push_format(self) -> BodyFormat:
+        """The body format that it has asked for its pushes."""
         ...
 
     @property

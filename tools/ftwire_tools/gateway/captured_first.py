@@ -9,6 +9,7 @@ from ftwire_tools.gateway.synthetic import Synthetic
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from ftwire.header import BodyFormat
     from ftwire.protocols import Protocol as Entry
     from ftwire_tools.gateway.answer_source import Answer, Subscriber
     from ftwire_tools.gateway.limits import Limits
@@ -75,6 +76,11 @@ class _MarketClient:
     def conn_id(self) -> int:
         """The ``connID`` of its connection."""
         return self._client.conn_id
+
+    @property
+    def push_format(self) -> BodyFormat:
+        """The body format that it has asked for its pushes."""
+        return self._client.push_format
 
     @property
     def subscriptions(self) -> Subscriptions:

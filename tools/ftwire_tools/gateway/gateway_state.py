@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.header import BodyFormat
 from ftwire.messages import Common
 from ftwire_tools.synthetic.trading_day import Market
 from ftwire_tools.synthetic.universe import Kind
@@ -70,7 +71,9 @@ class GatewayState:
         for field, (prefix, sec_type, code) in _STATES.items():
             setattr(s2c, field, self._market.state(prefix, sec_type, code))
         s2c.qotLogined = s2c.trdLogined = True
-        s2c.programStatus.type = Common.ProgramStatusType_Ready
+        if client.push_format == BodyFormat.PROTOBUF:
+            # In JSON it would be the name of an enum's value, which the vendor's SDKs for Python cannot read.
+            s2c.programStatus.type = Common.ProgramStatusType_Ready
         s2c.serverVer, s2c.serverBuildNo = SERVER_VERSION, BUILD
         s2c.time = self._market.now
         s2c.localTime = float(self._market.now)

@@ -133,7 +133,7 @@ class ClientSession(ABC):
 
     @property
     @abstractmethod
-    def _push_format(self) -> BodyFormat:
+    def push_format(self) -> BodyFormat:
         """The body format of the client's pushes."""
 
     @property
@@ -317,7 +317,7 @@ class ClientSession(ABC):
         faults.recent.clear()
         self.flush()
         if faults.strikes("bad-body", push.proto_id):
-            self._send_spoiled(push.proto_id, faults.spoil_body(push.body(self._push_format)))
+            self._send_spoiled(push.proto_id, faults.spoil_body(push.body(self.push_format)))
         else:
             self._send_push(push)
         self._send_with_faults(push.proto_id, is_push=True)

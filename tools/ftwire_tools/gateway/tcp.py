@@ -159,7 +159,8 @@ class TcpSession(ClientSession):
         self._begun_frame: Final = BegunFrame()
 
     @property
-    def _push_format(self) -> BodyFormat:
+    def push_format(self) -> BodyFormat:
+        """The body format of the client's pushes."""
         return self._connection.push_format
 
     def _send_reply(self, request: Any, body: Message | bytes) -> None:

@@ -41,7 +41,8 @@ class WebSocketSession(ClientSession):
         )
 
     @property
-    def _push_format(self) -> BodyFormat:
+    def push_format(self) -> BodyFormat:
+        """The body format of the client's pushes."""
         return BodyFormat.PROTOBUF
 
     def _send_reply(self, request: Any, body: Message | bytes) -> None:
