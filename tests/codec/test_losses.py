@@ -54,6 +54,7 @@ def test_a_response_is_reported_behind_its_request(key: RsaKey | None, lost: int
             assert times == sorted(times), missing
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("limits", [Limits(), Limits(max_buffered_bytes=1), Limits(max_buffered_bytes=1000)])
 @pytest.mark.parametrize("patience", [1, 5, 1000])
 def test_streams_are_those_of_each_direction(limits: Limits, patience: int) -> None:

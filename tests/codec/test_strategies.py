@@ -296,6 +296,7 @@ def test_a_mutation_says_what_it_did(mutation: Mutation) -> None:
         assert mutation.data == STREAM
 
 
+@pytest.mark.long
 def test_mutations_of_every_kind_happen_and_shrink() -> None:
     words = " ".join(change for mutation in many(mutations(STREAM), 1200) for change in mutation.changes)
     for word in ("flipped", "cut off", "doubled", "taken out", "put in", "exchanged", "of its payload",
@@ -388,6 +389,7 @@ def test_schedules_lose_reorder_repeat_overlap_contradict_wrap_and_begin_in_the_
         assert 20 < sum(map(wanted, seen)) < 495
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("link_type", LinkType)
 def test_schedules_on_every_link(link_type: LinkType) -> None:
     schedule = least(segment_schedules(b"abc"), lambda _: True)

@@ -141,6 +141,7 @@ def never_filled(flows: int, segments: int, size: int) -> Iterator[bytes]:
             yield writer.packet(0, frame(source, B, 2 + at * (size + 1), bytes(size)))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("limits", "shape"),
     [

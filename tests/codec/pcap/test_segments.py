@@ -157,6 +157,7 @@ def test_pcapng_of_packets_that_are_nearly_plain(
     check(list(source.draw(chunkings(file))))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("version", [4, 6])
 def test_every_value_of_every_byte_of_the_headers(version: int) -> None:
     plain = link_frame(LinkType.ETHERNET, packet_of(version, 0))

@@ -72,6 +72,7 @@ def test_every_fault_is_tried() -> None:
     assert set(EXPECTED) | {"refuse", "merge"} == set(NAMES)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("fault", EXPECTED)
 def test_a_fault_is_recovered_from_or_is_the_documented_error(fault: str) -> None:
     when, expected = EXPECTED[fault]

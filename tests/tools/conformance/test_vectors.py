@@ -110,6 +110,7 @@ def test_json_has_a_line_for_every_vector_and_the_score() -> None:
     assert score["score"].keys() == {"sha1", "header"}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -182,6 +183,7 @@ def test_unsupported_is_no_failure(tmp_path: Path) -> None:
     assert f"0 of {len(FILES['sha1']['tests']):>4} passed, {len(FILES['sha1']['tests'])} unsupported" in done.stdout
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("body", "why"),
     [

@@ -52,7 +52,7 @@ def plan(random: Random) -> tuple[FuzzStep, ...]:
     return client_plan(random, 4)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, seed = BUGS[bug]
@@ -116,6 +116,7 @@ class _Asking(threading.Thread):
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.long
 def test_our_own_client_withstands_it_and_comes_back_by_itself() -> None:
     target = ClientTarget(FuzzSetup("client", timeout=15.0, come_back=15.0), ("127.0.0.1", 0))
     asking = _Asking(target.port)

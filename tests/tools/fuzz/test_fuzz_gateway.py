@@ -65,7 +65,7 @@ def fuzz(target: GatewayTarget, kind: str, steps: int = 2, **kind_of_plan: Any) 
     return first_find(target, partial(plan, **kind_of_plan), kind, steps, tries=TRIES, runs=RUNS, attempts=ATTEMPTS)
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("websocket", "bug"),
     [*((False, bug) for bug in BUGS), *((True, bug) for bug in WEBSOCKET_BUGS)],

@@ -46,6 +46,7 @@ def plan(random: Random) -> tuple[FuzzStep, ...]:
     return client_plan(random, 3, websocket=True)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, seed = BUGS[bug]
@@ -70,6 +71,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     client.stop()
 
 
+@pytest.mark.long
 def test_a_sound_client_withstands_it() -> None:
     finds: list[Reproduction] = []
     with target_for() as target:

@@ -404,6 +404,7 @@ def test_a_report_that_repeats_is_due_once_in_a_while() -> None:
     ]
 
 
+@pytest.mark.long
 def test_running_out_of_descriptors_is_one_line_and_passes() -> None:
     resource = pytest.importorskip("resource", reason="Windows has no such limit")
 

@@ -91,7 +91,7 @@ def in_a_loop(work: Callable[[], object]) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("entry", ANSWERED, ids=lambda entry: entry.name)
 def test_the_made_up_market_answers_anything(entry: Protocol) -> None:
     assert entry.request is not None

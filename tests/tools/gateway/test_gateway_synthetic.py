@@ -61,6 +61,7 @@ def prices(market: Market) -> list[tuple[float, int]]:
     return [(trade.price, trade.volume) for stock in stocks for trade in stock.trades]
 
 
+@pytest.mark.long
 def test_a_seed_makes_one_market() -> None:
     one, same, other = Market(1), Market(1), Market(2)
     for market in (one, same, other):

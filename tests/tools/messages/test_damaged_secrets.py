@@ -228,7 +228,7 @@ DUMPS = [
 EXPLAINS = [["explain"], ["explain", "--all"], ["explain", "--json", "--all"], ["explain", "--brief"]]
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(("proto_id", "sender", "message_class"), MESSAGES, ids=lambda value: str(value)[:40])
 def test_no_damage_makes_a_capture_show_a_secret(
     proto_id: int, sender: Role, message_class: Any, tmp_path: Path
