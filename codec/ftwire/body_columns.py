@@ -27,10 +27,12 @@ from ftwire.header import HEADER_SIZE, MAGIC, pack_header, unpack_packed_header
 if TYPE_CHECKING:
     from ftwire.cipher import Cipher
 
-__all__ = ["BodyColumns", "PythonBodyColumns", "TakenColumns", "frame_type_number"]
+__all__ = ["MAX_TIME", "BodyColumns", "PythonBodyColumns", "TakenColumns", "frame_type_number"]
 
 MAX_BODIES: Final = (1 << 31) - 1
 """Most bytes of bodies in one column: Arrow's offsets are 32 bits."""
+MAX_TIME: Final = (1 << 63) - 1
+"""Most nanoseconds from 1970, either way, that a column holds: the years 1678 to 2261, and some months."""
 
 
 class TakenColumns(NamedTuple):

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from ftwire.body_columns import MAX_TIME
 from ftwire.capture.account import Account
 from ftwire.capture.dissected import (
     CollectedFrames,
@@ -83,8 +84,6 @@ PacketSource: TypeAlias = RecordSource | CapturePart | OrderedPackets
 _GROWTH: Final = 24
 # Conversations that have ended and may go on.
 _MOST_ENDED: Final = 256
-_MAX_TIME: Final = (1 << 63) - 1
-"""Nanoseconds since 1970 that ``BodyColumns`` can hold: what has another time is reported frame by frame."""
 
 
 class _Connection:
@@ -260,7 +259,7 @@ class PacketFrames:
                         and conversation is not None
                         and direction == connection.server
                         and not tcp.unconfirmed
-                        and -_MAX_TIME <= time <= _MAX_TIME
+                        and -MAX_TIME <= time <= MAX_TIME
                     ):
                         count = tcp.from_server.read_into(columns, data, account.frames + 1, conversation.number, time)
                         if count:

@@ -105,7 +105,7 @@ class _Reader:
         self.data = data
         self.left = max_nodes
 
-    def _varint(self, at: int, end: int) -> tuple[int, int] | None:
+    def _read_varint(self, at: int, end: int) -> tuple[int, int] | None:
         read = read_varint(self.data, at, end)
         return None if read is None else (read[0] & 0xFFFF_FFFF_FFFF_FFFF, read[1])
 
@@ -121,7 +121,7 @@ class _Reader:
             self.left -= 1
             node = self.field(at, end, descriptor, depth, group, guessing=guessing)
             if node is None:  # the group ends here
-                tag = self._varint(at, end)
+                tag = self._read_varint(at, end)
                 assert tag is not None  # noqa: S101 - for the type checker: field() has just read it
                 return tuple(nodes), tag[1]
             nodes.append(node)
@@ -138,7 +138,7 @@ class _Reader:
         def fail(problem: str, number: int = 0, wire: int = 0, field: FieldDescriptor | None = None) -> Node:
             return Node(offset, offset, end, number, wire, field, "", None, problem=problem)
 
-        read = self._varint(offset, end)
+        read = self._read_varint(offset, end)
         if read is None or read[0] >= 1 << 32 or read[1] - offset > 5:
             return fail("no tag: not a number of 1 to 5 bytes")
         tag, at = read
@@ -152,7 +152,7 @@ class _Reader:
         known = None if descriptor is None else descriptor.fields_by_number.get(number)
         field = known if known is not None and _fits(known, wire) else None
         if wire == VARINT:
-            read = self._varint(at, end)
+            read = self._read_varint(at, end)
             if read is None:
                 return fail("a number that does not end", number, wire, field)
             return Node(offset, at, read[1], number, wire, field, *_varint(field, read[0]))
@@ -168,7 +168,7 @@ class _Reader:
             children, after = self.message(at, end, inner, depth + 1, number, guessing=guessing)
             problem = next((child.problem for child in children if child.problem), None)
             return Node(offset, at, after, number, wire, field, "group", None, children, problem)
-        read = self._varint(at, end)
+        read = self._read_varint(at, end)
         if read is None:
             return fail("a length that does not end", number, wire, field)
         length, start = read
@@ -206,7 +206,7 @@ class _Reader:
         items = []
         at = start
         while at < stop:
-            read = self._varint(at, stop)
+            read = self._read_varint(at, stop)
             if read is None:
                 return None
             items.append(_varint(field, read[0])[1])

@@ -6,13 +6,14 @@ the "modified" format, whose packet headers have 8 bytes more, is described in l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
 from struct import Struct
 from typing import Final
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError
-from ftwire.pcap.records import Followed, Interface, Record, Segment, Stop
+from ftwire.pcap.records import Followed, Interface, Record, Segment, Stop, in_order_of_time
 from ftwire.pcap.segments import Place, packets_at, segments_at
 
 __all__ = [
@@ -37,6 +38,10 @@ PCAP_MAGICS: dict[bytes, tuple[str, int, int]] = {
 
 _HEADER = 24
 _U32 = 0xFFFF_FFFF
+_LONGEST_SNAP: Final = 1 << 20
+"""Largest snapshot length of usual programs; as a time it would be in January of 1970."""
+_FIRST_TIME: Final = 631_152_000
+"""1990, in seconds since 1970: no capture is older."""
 
 
 def scan_pcap_in_python(
@@ -48,21 +53,11 @@ def scan_pcap_in_python(
     plain TCP segment is a ``Segment``. ``order`` is ``<`` or ``>``, ``unit_ns`` nanoseconds in one unit of the
     fraction, ``header`` the bytes in front of each packet.
     """
-    unpack, end = Struct(order + "IIII").unpack_from, len(data)
     places: list[Place] = []
-    while (start := at + header) <= end:
-        seconds, fraction, captured, original = unpack(data, at)
-        if captured > largest or start + captured > end:
-            break
-        places.append((seconds * 1_000_000_000 + fraction * unit_ns, start, captured, original, interface))
-        at = start + captured
+    for time_ns, start, captured, original, following in _packets(data, at, order, unit_ns, header, largest):
+        places.append((time_ns, start, captured, original, interface))
+        at = following
     return (segments_at if segments else packets_at)(data, places), at
-
-
-_LONGEST_SNAP: Final = 1 << 20
-"""Largest snapshot length of usual programs; as a time it would be in January of 1970."""
-_FIRST_TIME: Final = 631_152_000
-"""1990, in seconds since 1970: no capture is older."""
 
 
 def follow_pcap_in_python(
@@ -74,21 +69,20 @@ def follow_pcap_in_python(
     ``until``, incomplete or too large. A time of 0 is none: such a packet follows any other. The rest is as in
     ``scan_pcap_in_python``.
     """
-    unpack, end = Struct(order + "III").unpack_from, len(data)
-    first: int | None = None
+    return in_order_of_time(_packets(data, at, order, unit_ns, header, largest), at, latest, until)
+
+
+def _packets(
+    data: bytes, at: int, order: str, unit_ns: int, header: int, largest: int
+) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield time, start, captured and original length, and end of the packets from ``at`` on."""
+    unpack, end = Struct(order + "IIII").unpack_from, len(data)
     while (start := at + header) <= end:
-        seconds, fraction, captured = unpack(data, at)
-        if captured > largest or start + captured > end:
-            break
-        time_ns = seconds * 1_000_000_000 + fraction * unit_ns
-        if time_ns:
-            if not latest <= time_ns <= until:
-                break
-            latest = time_ns
-            if first is None:
-                first = time_ns
+        seconds, fraction, captured, original = unpack(data, at)
         at = start + captured
-    return first, latest, at
+        if captured > largest or at > end:
+            return
+        yield seconds * 1_000_000_000 + fraction * unit_ns, start, captured, original, at
 
 
 scan_pcap = scan_pcap_in_python if core is None else core.scan_pcap

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError, NotACaptureError
-from ftwire.pcap.records import Followed, Interface, Record, Secrets, Segment, Stop
+from ftwire.pcap.records import Followed, Interface, Record, Secrets, Segment, Stop, in_order_of_time
 from ftwire.pcap.segments import Place, packets_at, segments_at
 
 __all__ = [
@@ -85,16 +85,7 @@ def follow_pcapng_in_python(
     And where the first other block starts: a packet that is earlier than the one before (or than ``latest``) or later
     than ``until``, or what ``scan_pcapng_in_python`` stops at. A time of 0 is none: such a packet follows any other.
     """
-    first: int | None = None
-    for time_ns, _, _, _, following in _packets(data, at, order, largest, clocks):
-        if time_ns:
-            if not latest <= time_ns <= until:
-                break
-            latest = time_ns
-            if first is None:
-                first = time_ns
-        at = following
-    return first, latest, at
+    return in_order_of_time(_packets(data, at, order, largest, clocks), at, latest, until)
 
 
 def _packets(

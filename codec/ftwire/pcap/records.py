@@ -6,11 +6,23 @@ Times are integers, nanoseconds since 1970-01-01 00:00:00 UTC: exact for every r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Followed", "Interface", "Limits", "LinkType", "Packet", "Record", "Secrets", "Segment", "Stop"]
+__all__ = [
+    "Followed",
+    "Interface",
+    "Limits",
+    "LinkType",
+    "Packet",
+    "Record",
+    "Secrets",
+    "Segment",
+    "Stop",
+    "in_order_of_time",
+]
 
 
 class LinkType(IntEnum):
@@ -133,6 +145,28 @@ class Followed(NamedTuple):
     """After ``Stop.STATE``: where the block ends."""
     next_ns: int = 0
     """After ``Stop.PACKET``: time of the next packet."""
+
+
+def in_order_of_time(
+    packets: Iterable[tuple[int, ...]], at: int, latest: int, until: int
+) -> tuple[int | None, int, int]:
+    """Return the first and the latest time of packets that follow each other in time, and where they end.
+
+    They end before one that is earlier than the one before (or than ``latest``) or later than ``until``. A time of 0 is
+    none: such a packet follows any other. A packet's tuple begins with its time and ends with the place of its end; the
+    first packet is at ``at``.
+    """
+    first: int | None = None
+    for packet in packets:
+        time_ns = packet[0]
+        if time_ns:
+            if not latest <= time_ns <= until:
+                break
+            latest = time_ns
+            if first is None:
+                first = time_ns
+        at = packet[-1]
+    return first, latest, at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftwire.body_columns import BodyColumns, TakenColumns, frame_type_number
+from ftwire.body_columns import MAX_TIME, BodyColumns, TakenColumns, frame_type_number
 from ftwire.capture import (
     ConversationClosed,
     ConversationOpened,
@@ -65,8 +65,6 @@ MAX_BYTES: Final = 8 << 20
 MAX_OBSERVATIONS: Final = 1 << 16
 """Frames and errors kept, for those without a body."""
 MAX_BODY_IN_ERRORS: Final = 1 << 20
-MAX_TIME: Final = (1 << 63) - 1
-"""Nanoseconds since 1970 that a column can hold: the years 1678 to 2261, and some months."""
 ERROR_COST: Final = 256
 """Bytes that an ``ErrorRow`` counts for, beside its body."""
 
