@@ -53,10 +53,15 @@ def scan_pcap_in_python(
     plain TCP segment is a ``Segment``. ``order`` is ``<`` or ``>``, ``unit_ns`` nanoseconds in one unit of the
     fraction, ``header`` the bytes in front of each packet.
     """
+    unpack, end = Struct(order + "IIII").unpack_from, len(data)
+    # Not by way of ``_packets``: every frame passes here, and a generator is one call more.
     places: list[Place] = []
-    for time_ns, start, captured, original, following in _packets(data, at, order, unit_ns, header, largest):
-        places.append((time_ns, start, captured, original, interface))
-        at = following
+    while (start := at + header) <= end:
+        seconds, fraction, captured, original = unpack(data, at)
+        if captured > largest or start + captured > end:
+            break
+        places.append((seconds * 1_000_000_000 + fraction * unit_ns, start, captured, original, interface))
+        at = start + captured
     return (segments_at if segments else packets_at)(data, places), at
 
 
@@ -72,17 +77,15 @@ def follow_pcap_in_python(
     return in_order_of_time(_packets(data, at, order, unit_ns, header, largest), at, latest, until)
 
 
-def _packets(
-    data: bytes, at: int, order: str, unit_ns: int, header: int, largest: int
-) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield time, start, captured and original length, and end of the packets from ``at`` on."""
-    unpack, end = Struct(order + "IIII").unpack_from, len(data)
+def _packets(data: bytes, at: int, order: str, unit_ns: int, header: int, largest: int) -> Iterator[tuple[int, int]]:
+    """Yield time and end of the packets from ``at`` on."""
+    unpack, end = Struct(order + "III").unpack_from, len(data)
     while (start := at + header) <= end:
-        seconds, fraction, captured, original = unpack(data, at)
+        seconds, fraction, captured = unpack(data, at)
         at = start + captured
         if captured > largest or at > end:
             return
-        yield seconds * 1_000_000_000 + fraction * unit_ns, start, captured, original, at
+        yield seconds * 1_000_000_000 + fraction * unit_ns, at
 
 
 scan_pcap = scan_pcap_in_python if core is None else core.scan_pcap
